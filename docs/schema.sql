@@ -69,6 +69,7 @@ create table accounts (
   events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   caller_days        jsonb,                   -- what callers with a limit have moved on its UTC day; null: none
   budgets            jsonb,                   -- in the order of their ids; null: none
+  shadow             jsonb,                   -- what is used is only recorded, or was until it ended; null: never
   owed               bigint,                  -- charged or claimed back, and paid by nothing yet; null: 0
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
@@ -113,16 +114,18 @@ create index accounts_by_plan on accounts (plan_id, account_id);
 create index accounts_by_label on accounts using gin (labels);
 create index accounts_closed on accounts (account_id) where state = 'CLOSED';
 create index accounts_suspended on accounts (account_id) where suspension is not null;
+create index accounts_in_shadow on accounts (account_id) where shadow is not null and shadow ->> 'until' is null;
 alter table accounts alter column suspension set statistics 0,
   alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,
   alter column top_ups set statistics 0,
   alter column events_hash set statistics 0,
   alter column budgets set statistics 0,
+  alter column shadow set statistics 0,
   alter column last_hash set statistics 0;
 grant select, insert, update (closed_at, state, suspension, plan_id, display_name, labels,
   low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at,
-  statement_plan_id, events_hash, caller_days, budgets, owed, seq, grant_count, event_count,
+  statement_plan_id, events_hash, caller_days, budgets, shadow, owed, seq, grant_count, event_count,
   remaining, reserved, granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at,
   has_limited_grants, due_at, last_at, last_hash, version) on accounts to scrip_runtime;
 
@@ -262,7 +265,7 @@ create table entries (
   constraint entries_kind_check check (kind >= 1 and kind <= 33),
   constraint entries_request_check check (
     method >= 1
-    and method <= 24
+    and method <= 28
     and (method is null or request_id is not null)
   ),
   constraint entries_plan_change_check check ((kind = 11) = (previous_plan_id is not null)),
@@ -721,6 +724,69 @@ create table restores (
 );
 grant select on restores to scrip_runtime;
 
+-- What accounts would have used in shadow mode, beside what their rows say.
+create table shadow_use (
+  account_id text not null,
+  since      timestamptz(3) not null, -- when the shadow mode began that it is of
+  seq        bigint not null,         -- of the newest decision
+  since_seq  bigint not null,         -- of the newest decision before that shadow mode
+  used       json not null,           -- of grants, overage and budgets, in addition
+  primary key (account_id)
+) with (fillfactor = 70);
+grant select, insert, update (since, seq, since_seq, used) on shadow_use to scrip_runtime;
+
+-- What was decided in shadow mode, and would have been entries. Rows are never changed. They move
+-- no credits.
+create table shadow_decisions (
+  account_id        text not null,
+  seq               bigint not null,         -- 1000000000000001, … within the account, without gaps
+  at                timestamptz(3) not null,
+  credits           bigint not null,         -- what it is about: reserved, committed, …
+  available_after   bigint not null,         -- what would have been available after it
+  refunded_seq      bigint,                  -- of a REFUND: the commit or charge
+  plan_version      int not null,            -- of the plan
+  rate_card_version int,                     -- of the plan
+  kind              smallint not null,       -- a number, as of entries
+  method            smallint,                -- a number, as of entries; null: no request
+  reservation_id    uuid,
+  plan_id           text not null,           -- whose terms and prices applied
+  caller            text not null,
+  request_id        bytea,                   -- see request_id_to_text; null: no request
+  trace_id          uuid,                    -- W3C trace id
+  content           json not null,           -- moves, usages and more, as of entries
+  fingerprint       bytea,                   -- with a method: hash of what the request asked for
+  response          bytea,                   -- with a method: protobuf-encoded, packed
+  reference         text,                    -- the caller's name for the job; null: none
+  labels            json,                    -- {"name": "value"}; null: none
+  refusal           json,                    -- the reason and the values of the error that it would have been; null: allowed
+  primary key (account_id, seq),
+  constraint shadow_decisions_seq_check check (seq > 1000000000000000)
+);
+create unique index shadow_decisions_request on shadow_decisions (request_id, account_id, method) where method is not null;
+create index shadow_decisions_by_reservation on shadow_decisions (reservation_id) where reservation_id is not null;
+create index shadow_decisions_by_refunded on shadow_decisions (account_id, refunded_seq) where refunded_seq is not null;
+alter table shadow_decisions alter column content set statistics 0,
+  alter column fingerprint set statistics 0,
+  alter column response set statistics 0,
+  alter column labels set statistics 0,
+  alter column refusal set statistics 0;
+grant select, insert on shadow_decisions to scrip_runtime;
+
+-- Jobs that were reserved in shadow mode. They hold nothing of their account.
+create table shadow_reservations (
+  account_id     text not null,
+  reservation_id uuid not null,
+  state          text not null,           -- ACTIVE until its account is used, even past expires_at
+  expires_at     timestamptz(3) not null,
+  job            json not null,           -- what it holds, and has committed
+  start          json not null,           -- how it was made
+  primary key (account_id, reservation_id)
+);
+create index shadow_reservations_active on shadow_reservations (account_id, expires_at) where state = 'ACTIVE';
+alter table shadow_reservations alter column job set statistics 0,
+  alter column start set statistics 0;
+grant select, insert, update (state, expires_at, job) on shadow_reservations to scrip_runtime;
+
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
 create function request_id_to_text(id bytea) returns text
@@ -814,6 +880,7 @@ create view history as
       when 22 then 'SetBudget'
       when 23 then 'RemoveBudget'
       when 24 then 'ImportAccount'
+      when 28 then 'SetShadowMode'
     end as method,
     reference,
     personal -> 'labels' as labels,
@@ -976,10 +1043,32 @@ create function erase_account_data(
         where after_seq = 0
         limit at_most)
       returning 1
+    ), erased_decisions as (
+      -- They moved no credits: nothing is left of shadow mode but when it was.
+      delete from shadow_decisions
+      where (account_id, seq) in (
+        select account_id, seq from erasure join shadow_decisions using (account_id)
+        where after_seq = 0
+        limit at_most)
+      returning 1
+    ), erased_jobs as (
+      delete from shadow_reservations
+      where (account_id, reservation_id) in (
+        select account_id, reservation_id from erasure join shadow_reservations using (account_id)
+        where after_seq = 0
+        limit at_most)
+      returning 1
+    ), erased_use as (
+      delete from shadow_use
+      where account_id in (
+        select account_id from erasure join shadow_use using (account_id) where after_seq = 0)
+      returning 1
     ), rows_beside as (
       select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
         + (select count(*) from erased_grants) + (select count(*) from erased_events)
-        + (select count(*) from erased_deliveries) + (select count(*) from erased_counters) as erased
+        + (select count(*) from erased_deliveries) + (select count(*) from erased_counters)
+        + (select count(*) from erased_decisions) + (select count(*) from erased_jobs)
+        + (select count(*) from erased_use) as erased
     ), changed_account as (
       -- Replicas that have the account in memory read it again.
       update accounts set version = version + 1

@@ -249,6 +249,11 @@ export function connect(address: string, options: ConnectOptions = {}) {
       eraseAccountData: unary(a.eraseAccountData, accounts.EraseAccountDataRequest.fromPartial),
       suspendAccount: unary(a.suspendAccount, accounts.SuspendAccountRequest.fromPartial),
       resumeAccount: unary(a.resumeAccount, accounts.ResumeAccountRequest.fromPartial),
+      setShadowMode: unary(a.setShadowMode, accounts.SetShadowModeRequest.fromPartial),
+      listShadowDecisions: unary(
+        a.listShadowDecisions,
+        accounts.ListShadowDecisionsRequest.fromPartial,
+      ),
       setBudget: unary(a.setBudget, budgets.SetBudgetRequest.fromPartial),
       removeBudget: unary(a.removeBudget, budgets.RemoveBudgetRequest.fromPartial),
       getBudgets: unary(a.getBudgets, budgets.GetBudgetsRequest.fromPartial),

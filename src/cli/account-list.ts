@@ -22,6 +22,7 @@ type ListOptions = ServiceOptions & {
   readonly state?: Account_State;
   readonly label?: LabelFilter;
   readonly availableAtMost?: bigint;
+  readonly shadow: boolean;
   readonly limit: number;
 };
 
@@ -50,10 +51,11 @@ export const accountList = serviceCommand('list', {
     'only those with a low balance: at most so many credits available',
     credits,
   )
+  .option('--shadow', 'only those in shadow mode', false)
   .option('--limit <number>', 'at most so many', toLimit, 50)
   .action(
     exitWith(async (options: ListOptions) => {
-      const { plan: planId, state, label, availableAtMost, limit } = options;
+      const { plan: planId, state, label, availableAtMost, shadow, limit } = options;
       const { rows, hasMore } = await withService(options, ({ accounts }) =>
         firstOf(limit, async (pageToken, pageSize) => {
           const request = {
@@ -61,6 +63,7 @@ export const accountList = serviceCommand('list', {
             ...(state && { state }),
             ...labelFields(label),
             ...(availableAtMost !== undefined && { availableAtMost }),
+            inShadowMode: shadow,
             pageToken,
             pageSize,
           };
@@ -87,8 +90,12 @@ export const accountList = serviceCommand('list', {
     }),
   );
 
-const isFiltered = ({ plan, state, label, availableAtMost }: ListOptions): boolean =>
-  plan !== '' || state !== undefined || label !== undefined || availableAtMost !== undefined;
+const isFiltered = ({ plan, state, label, availableAtMost, shadow }: ListOptions): boolean =>
+  shadow ||
+  plan !== '' ||
+  state !== undefined ||
+  label !== undefined ||
+  availableAtMost !== undefined;
 
 const accountLines = (accounts: readonly Account[]): readonly string[] =>
   table(

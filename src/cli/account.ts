@@ -8,6 +8,7 @@ import {
   OpenAccountResponse,
   ResumeAccountResponse,
   RunningWork,
+  type ShadowMode,
   SuspendAccountResponse,
   type Suspension,
 } from '../gen/billing/v1/account_service.ts';
@@ -78,6 +79,7 @@ const accountFacts = (account: Account): readonly string[] => {
     ['opened', instant(account.openedAt)],
     ['closed', instant(account.closedAt)],
     ['suspended', account.suspension ? suspensionText(account.suspension) : ''],
+    ['shadow mode', account.shadowMode ? shadowModeText(account.shadowMode) : ''],
     ['low below', account.lowBalanceLevels.map(levelText).join(', ')],
     ['pause floor', account.pauseFloor > 0n ? `${account.pauseFloor} credits` : ''],
     ['top-up', autoTopUp ? topUpText(autoTopUp) : ''],
@@ -87,6 +89,11 @@ const accountFacts = (account: Account): readonly string[] => {
 
 const suspensionText = ({ since, reason, caller, running }: Suspension): string =>
   `${instant(since)} by ${caller}: ${reason}${running === RunningWork.STOP ? '; running jobs are stopped' : ''}`;
+
+const shadowModeText = ({ since, until, caller }: ShadowMode): string =>
+  until
+    ? `ended ${instant(until)} by ${caller}`
+    : `since ${instant(since)} by ${caller}: nothing is charged`;
 
 const topUpText = ({ packId, threshold, monthlyCap }: AutoTopUp): string =>
   `pack ${packId} below ${threshold} credits, at most ${monthlyCap} a month`;

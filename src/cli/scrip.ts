@@ -54,6 +54,7 @@ import {
   sandboxPayments,
   sandboxTime,
 } from './sandbox.ts';
+import { shadowOff, shadowOn, shadowReport } from './shadow.ts';
 import { statement } from './statement.ts';
 import { trace } from './trace.ts';
 import { usage } from './usage-report.ts';
@@ -71,6 +72,11 @@ export const scrip = program([
     accountClose,
   ]),
   importCommand,
+  group('shadow', 'Accounts that another system still charges: what Scrip would have done.', [
+    shadowOn,
+    shadowOff,
+    shadowReport,
+  ]),
   estimate,
   charge,
   reserve,

@@ -18,6 +18,8 @@ export type Rows = {
   readonly accounts: readonly Account[];
   /** The open grants that burn first: see `loadOpenGrants`. */
   readonly openGrants: readonly Grant[];
+  /** Accounts of which these are all open grants. */
+  readonly completeAccounts: ReadonlySet<string>;
   /** Other grants that rows name. */
   readonly namedGrants: readonly Grant[];
   readonly reservations: readonly Reservation[];
@@ -70,7 +72,10 @@ export function assembleBooks(
     const { accountId } = account;
     const open = openGrants.get(accountId) ?? [];
     const named = namedGrants.get(accountId);
-    const isCut = open.length === grantLimits.of(accountId) && !needsAllGrants(account, now);
+    const isCut =
+      open.length === grantLimits.of(accountId) &&
+      !needsAllGrants(account, now) &&
+      !rows.completeAccounts.has(accountId);
     assemble({
       account,
       grants: named ? [...open, ...named] : open,

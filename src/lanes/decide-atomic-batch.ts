@@ -57,20 +57,20 @@ class Trial {
       return entry ? [[keyOf(request), entry] as const] : [];
     });
     this.#known = new Set(used.map(([key]) => key));
-    this.#entriesBefore = book?.changes.entries.length ?? 0;
+    this.#entriesBefore = writtenBy(real, accountId);
     this.unit = {
       ...real,
       books: new Map(copy ? [[accountId, copy]] : []),
       opened: new Set(book && copy && real.opened.has(book) ? [copy] : []),
       requests: new Map(used),
+      shadows: copyShadow(real, accountId),
     };
     // What an earlier attempt has counted would count twice.
     for (const { dayTally } of requests) dayTally?.set(real.now, 0n);
   }
 
   get hasWritten(): boolean {
-    const copy = this.unit.books.get(this.#batch.accountId);
-    return (copy?.changes.entries.length ?? 0) > this.#entriesBefore;
+    return writtenBy(this.unit, this.#batch.accountId) > this.#entriesBefore;
   }
 
   get someAreKnown(): boolean {
@@ -114,18 +114,29 @@ class Trial {
   }
 
   #replaceBook() {
-    const { books, opened, requests } = this.#real;
+    const { books, opened, requests, shadows } = this.#real;
     const replaced = books.get(this.#batch.accountId);
     if (replaced) opened.delete(replaced);
     for (const [accountId, copy] of this.unit.books) books.set(accountId, copy);
     for (const copy of this.unit.opened) opened.add(copy);
     for (const [key, entry] of this.unit.requests) requests.set(key, entry);
+    for (const [accountId, copy] of this.unit.shadows ?? []) shadows?.set(accountId, copy);
   }
 
   #tellPlan() {
     const planId = this.#real.books.get(this.#batch.accountId)?.account.planId ?? '';
     for (const { call } of this.#batch.requests) if (call) call.planId = planId;
   }
+}
+
+/** Entries, and decisions of shadow mode. */
+const writtenBy = ({ books, shadows }: LoadedUnit, accountId: string): number =>
+  (books.get(accountId)?.changes.entries.length ?? 0) +
+  (shadows?.get(accountId)?.decisions.length ?? 0);
+
+function copyShadow({ shadows }: LoadedUnit, accountId: string) {
+  const shadow = shadows?.get(accountId);
+  return shadow ? new Map([[accountId, shadow.copy()]]) : null;
 }
 
 const keyOf = ({ accountId, origin, command }: Request): string =>

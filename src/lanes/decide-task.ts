@@ -16,6 +16,8 @@ import {
 import type { ImportAccount } from '../ledger/import/import-account.ts';
 import { newAccount, type OpenAccount } from '../ledger/rules/account.ts';
 import { importedAccount } from '../ledger/rules/import-account.ts';
+import { decideInShadow } from '../ledger/shadow/decide-in-shadow.ts';
+import type { Shadow } from '../ledger/shadow/shadow.ts';
 import { closeStatement } from '../ledger/statement-closing.ts';
 import { newId } from '../new-id.ts';
 import { packResponse, unpackResponse } from '../store/packed-response.ts';
@@ -47,7 +49,7 @@ export function decideTask(
   if (unit.lockedElsewhere.has(accountId)) return DEFERRED;
   if (unit.needsReload.has(accountId) || unit.needsGrants.has(accountId)) return CACHE_MISS;
   if (task.type === 'request') {
-    const denied = denyOnRows(unit.books.get(accountId) ?? null, task);
+    const denied = denyOnRows(unit.books.get(accountId) ?? null, task, shadowOf(unit, accountId));
     if (denied) return orReload(unit, accountId, denied);
   }
   if (unit.waitingForClock.has(accountId))
@@ -90,6 +92,8 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
   if (notAfter !== null && notAfter < at)
     return orReload(unit, accountId, requestExpired(notAfter, at));
   if (blockedBy) return orReload(unit, accountId, blockedBy);
+  const shadowed = unit.shadows && decideShadowed(unit, unit.shadows, request);
+  if (shadowed) return shadowed;
   return decideCommand(
     unit,
     request,
@@ -102,6 +106,34 @@ function decideRequest(unit: LoadedUnit, request: Request, at: number): Answer |
       return { response, firstAnsweredAt: null, creditsMoved: book.creditsMoved };
     },
   );
+}
+
+const shadowOf = ({ shadows }: LoadedUnit, accountId: string): Shadow | null =>
+  shadows?.get(accountId) ?? null;
+
+/** Null: it is not work of shadow mode. Such work moves no credits, so it counts for no limit of its caller. */
+function decideShadowed(
+  unit: LoadedUnit,
+  shadows: ReadonlyMap<string, Shadow>,
+  request: Request,
+): Answer | Undecided | null {
+  const { accountId, command, origin, dayTally, call } = request;
+  const shadow = shadows.get(accountId);
+  const book = unit.books.get(accountId);
+  if (!shadow || !book || !shadow.takes(book, command)) return null;
+  // Its row must be locked: nothing else proves what shadow mode has used.
+  if (unit.cached.has(accountId)) {
+    unit.needsReload.add(accountId);
+    return CACHE_MISS;
+  }
+  const decided = decideInShadow(book, shadow, command, origin);
+  if (decided instanceof Failure) return decided;
+  const { outcome, decision } = decided;
+  const response = request.encodeResponse(outcome, decided.book);
+  dayTally?.set(unit.now, 0n);
+  call?.decided(decision, false);
+  if (decision) remember(unit, request, response, decision);
+  return { response, firstAnsweredAt: null, creditsMoved: 0n };
 }
 
 function limitedCallerOf(

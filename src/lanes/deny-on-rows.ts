@@ -3,6 +3,7 @@ import type { Failure } from '../failure.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Command, RequestedCommand } from '../ledger/decide.ts';
 import { accountNotFound, entryNotFound, reservationNotFound } from '../ledger/failures.ts';
+import type { Shadow } from '../ledger/shadow/shadow.ts';
 import { isAccountInScope } from '../policy/account-scope.ts';
 import { accountNotAllowed, type DeniedCall, hidden, othersWork } from '../policy/denials.ts';
 import type { AccountScope } from '../policy/permissions.ts';
@@ -13,7 +14,11 @@ import type { Request } from './task.ts';
  * before anything else is looked at, so that callers learn nothing of it. `book` is null where the account
  * does not exist.
  */
-export function denyOnRows(book: Book | null, request: Request): Failure | null {
+export function denyOnRows(
+  book: Book | null,
+  request: Request,
+  shadow: Shadow | null,
+): Failure | null {
   const { permissions, command, origin, accountId } = request;
   if (permissions === null) return null;
   const { accounts, ownReservationsOnly } = permissions;
@@ -22,7 +27,7 @@ export function denyOnRows(book: Book | null, request: Request): Failure | null 
     const denied = denyAccount(book, command, call, accounts);
     if (denied) return denied;
   }
-  return ownReservationsOnly && book ? denyOthersWork(book, command, call) : null;
+  return ownReservationsOnly && book ? denyOthersWork(book, shadow, command, call) : null;
 }
 
 /** Whether the caller may be told what its request id did before, by the caller `doneBy`. */
@@ -68,16 +73,23 @@ export const opensAccount = (
   command.kind === 'OpenAccount' || command.kind === 'ImportAccount';
 
 /** Denies commands on reservations and charges that other callers made. */
-function denyOthersWork(book: Book, command: RequestedCommand, call: DeniedCall): Failure | null {
+function denyOthersWork(
+  book: Book,
+  shadow: Shadow | null,
+  command: RequestedCommand,
+  call: DeniedCall,
+): Failure | null {
   const { accountId } = book.account;
   if ('reservationId' in command) {
-    const reservation = book.findReservation(command.reservationId);
+    const { reservationId } = command;
+    const reservation =
+      book.findReservation(reservationId) ?? shadow?.reservations.get(reservationId);
     return reservation && reservation.caller !== call.caller
-      ? hidden(reservationNotFound(accountId, command.reservationId), othersWork(call))
+      ? hidden(reservationNotFound(accountId, reservationId), othersWork(call))
       : null;
   }
   if (command.kind !== 'Refund') return null;
-  const refunded = book.findRefundable(command.seq);
+  const refunded = book.findRefundable(command.seq) ?? shadow?.refundables.get(command.seq);
   return refunded && refunded.caller !== call.caller
     ? hidden(entryNotFound(accountId, command.seq), othersWork(call))
     : null;

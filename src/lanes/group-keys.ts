@@ -18,6 +18,8 @@ export type GroupKeys = {
   readonly topUpAccounts: ReadonlySet<string>;
   /** Accounts whose data are to be erased: what they have unfinished is in the way. */
   readonly erasedAccounts: ReadonlySet<string>;
+  /** Accounts whose shadow mode is to begin or end. */
+  readonly shadowAccounts: ReadonlySet<string>;
 };
 
 /** Keys without repetition, in the order they came. */
@@ -42,6 +44,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const packs = new Keys<string>();
   const topUpAccounts = new Set<string>();
   const erasedAccounts = new Set<string>();
+  const shadowAccounts = new Set<string>();
   for (const task of tasks) {
     if (!('command' in task)) continue;
     const { accountId, command } = task;
@@ -81,6 +84,9 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
       case 'StartTopUp':
         topUpAccounts.add(accountId);
         break;
+      case 'SetShadowMode':
+        shadowAccounts.add(accountId);
+        break;
       case 'EraseAccountData':
         erasedAccounts.add(accountId);
         break;
@@ -110,6 +116,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
     packs: packs.list(),
     topUpAccounts,
     erasedAccounts,
+    shadowAccounts,
   };
 }
 

@@ -15,7 +15,7 @@ import {
 } from '../store/load-budget-counters.ts';
 import type { SingleTask } from './task.ts';
 
-type JobRows = {
+export type JobRows = {
   /** Those that commands name, and those that expire. */
   readonly reservations: readonly Reservation[];
   readonly refundables: readonly RefundableEntry[];

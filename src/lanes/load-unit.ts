@@ -3,16 +3,17 @@
  * rows that its commands name. Cached accounts are neither locked nor read.
  */
 import type { CachedAccount } from '../account-cache/account-cache.ts';
+import type { Account } from '../ledger/account.ts';
 import type { BudgetCounters } from '../ledger/budget.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
 import { loadOpenGrants } from '../store/load-grants.ts';
-import { loadRequests } from '../store/load-requests.ts';
+import { loadRequests, type StoredRequest } from '../store/load-requests.ts';
 import { loadUnfinished } from '../store/load-unfinished.ts';
 import { assembleBooks } from './assemble-books.ts';
 import type { GrantLimits } from './grant-limits.ts';
-import { keysOf, requestIdsOf } from './group-keys.ts';
+import { type GroupKeys, keysOf, requestIdsOf } from './group-keys.ts';
 import { loadCounters } from './load-counters.ts';
 import {
   addEndedReservations,
@@ -25,11 +26,22 @@ import {
   loadNamedPurchases,
   loadNamedReservations,
 } from './load-rows.ts';
+import {
+  loadShadows,
+  shadowReservationsOf,
+  withShadowedGrants,
+  withShadowedJobs,
+} from './load-shadows.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import { readRateCards } from './read-rate-cards.ts';
 import type { SingleTask } from './task.ts';
 
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
+const NO_ACCOUNTS: ReadonlySet<string> = new Set();
+const NO_REQUESTS: readonly StoredRequest[] = [];
+
+const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
+  shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
 
 export async function loadUnit(
   em: Em,
@@ -80,13 +92,24 @@ export async function loadUnit(
   const purchases = distinct([...namedPurchases, ...unfinished.purchases], (p) => p.purchaseId);
   const due = await loadDue(em, accounts, now);
   const all = [...accounts, ...Array.from(cached.values(), ({ account }) => account)];
+  const shadowed = mayBeShadowed(all, keys)
+    ? await loadShadows(
+        em,
+        { locked: accounts, cached: all.slice(accounts.length) },
+        keys,
+        tasks,
+        now,
+      )
+    : null;
+  const grants = shadowed ? withShadowedGrants(openGrants, shadowed) : openGrants;
   const allReservations = distinct([...reservations, ...due.reservations], (r) => r.reservationId);
   const rows = {
     accounts,
-    openGrants,
+    openGrants: grants,
+    completeAccounts: shadowed?.completeAccounts ?? NO_ACCOUNTS,
     namedGrants: await loadNamedGrants(
       em,
-      openGrants,
+      grants,
       { grants: keys.grants, reservations, refundables, purchases },
       cached,
     ),
@@ -99,22 +122,31 @@ export async function loadUnit(
           em,
           all,
           tasks,
-          { reservations: allReservations, refundables },
+          withShadowedJobs({ reservations: allReservations, refundables }, shadowed),
           cached,
           now,
         )
       : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
   };
-  await readRateCards(em, catalogue, plans, { now, tasks, accounts: all, reservations });
+  await readRateCards(em, catalogue, plans, {
+    now,
+    tasks,
+    accounts: all,
+    reservations: shadowed ? [...reservations, ...shadowReservationsOf(shadowed)] : reservations,
+  });
   return {
     now,
     books: assembleBooks(rows, cached, grantLimits, plans, now),
     opened: new Set(),
     plans,
     plansRevision: cachedPlans?.revision ?? null,
+    shadows: shadowed?.shadows ?? null,
     requests: new Map(
-      requests.map((r) => [requestKey(r.accountId, r.requestId, r.request.method), r]),
+      [...requests, ...(shadowed?.requests ?? NO_REQUESTS)].map((r) => [
+        requestKey(r.accountId, r.requestId, r.request.method),
+        r,
+      ]),
     ),
     unsettled: due.unsettled,
     waitingForClock: new Set(),

@@ -1,6 +1,7 @@
 /** What a unit of work works on: the Books of its accounts, and what else was loaded with them. */
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Book } from '../ledger/book.ts';
+import type { Shadow } from '../ledger/shadow/shadow.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { StoredRequest } from '../store/load-requests.ts';
 
@@ -13,6 +14,8 @@ export type LoadedUnit = {
   readonly plans: ReadonlyMap<string, PublishedPlan>;
   /** Revision of the cached plans, if they were not read; null: they were. */
   readonly plansRevision: bigint | null;
+  /** Of the accounts that are or were in shadow mode; null: there are none. */
+  readonly shadows: Map<string, Shadow> | null;
   /** Request ids used before, by `requestKey`. */
   readonly requests: Map<string, StoredRequest>;
   /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */

@@ -50,11 +50,15 @@ export class ObservedUnit {
     if (this.#record.sampled) traceBatches(em, this.#context.tracing, childrenOf(this.#span));
   }
 
-  committed({ books, cached, lockedElsewhere }: LoadedUnit) {
+  committed({ books, cached, lockedElsewhere, shadows }: LoadedUnit) {
     const record = this.#record;
     record.accounts = books.size + lockedElsewhere.size;
     record.cached = cached.size;
     record.locked = lockedElsewhere.size;
+    if (shadows)
+      record.shadowDecisions = [...shadows.values()].flatMap(({ decisions }) =>
+        decisions.map(({ refusal }) => refusal?.reason ?? ''),
+      );
     record.end('committed');
     this.#end();
   }

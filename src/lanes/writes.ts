@@ -4,9 +4,10 @@ import type { LedgerEvent } from '../ledger/event.ts';
 import { addToSeal, eventDataHash, eventHash } from '../ledger/event-hash.ts';
 import { seal } from '../ledger/hash-chain.ts';
 import { isOver, type Reservation } from '../ledger/reservation.ts';
+import type { Shadow } from '../ledger/shadow/shadow.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { newSalt } from '../new-id.ts';
-import type { Writes } from '../store/save.ts';
+import type { ShadowWrites, Writes } from '../store/save.ts';
 import type { StoredReservation } from '../store/tables/reservations.ts';
 import { sealedStatement } from '../store/tables/statements.ts';
 import type { LoadedUnit } from './loaded-unit.ts';
@@ -24,6 +25,7 @@ export function writesOf(unit: LoadedUnit): Writes {
     entries: [],
     events: [],
     statements: [],
+    shadows: null,
   };
   for (const book of unit.books.values()) {
     const hashBefore = book.account.lastHash;
@@ -32,6 +34,7 @@ export function writesOf(unit: LoadedUnit): Writes {
     addAccount(book, hashBefore, unit, writes);
     addOthers(book, writes);
   }
+  if (unit.shadows) addShadows(unit.shadows, writes);
   // Updates lock the rows of cached accounts: in one order everywhere, that of lockAccounts.
   writes.accounts.changed.sort((a, b) => (a.account.accountId < b.account.accountId ? -1 : 1));
   return writes;
@@ -111,6 +114,20 @@ function addReservations({ changes: { reservations } }: Book, writes: Writes) {
   for (const reservation of reservations.changed)
     if (isStored(reservation)) writes.reservations.changed.push(reservation);
     else writes.reservations.ended.push(reservation);
+}
+
+function addShadows(shadows: ReadonlyMap<string, Shadow>, writes: Writes) {
+  const added: ShadowWrites = { use: [], decisions: [], reservations: [] };
+  for (const { use, decisions, reservations, changedReservations } of shadows.values()) {
+    if (decisions.length === 0 && changedReservations.size === 0) continue;
+    added.use.push(use);
+    added.decisions.push(...decisions);
+    for (const reservationId of changedReservations) {
+      const changed = reservations.get(reservationId);
+      if (changed) added.reservations.push(changed);
+    }
+  }
+  writes.shadows = added;
 }
 
 const isStored = (reservation: Reservation): reservation is StoredReservation =>

@@ -20,6 +20,15 @@ export type Suspension = {
   readonly running: 'CONTINUE' | 'STOP';
 };
 
+/** Another system charges: what is used is decided and recorded here, and moves nothing. */
+export type ShadowMode = {
+  readonly since: number;
+  /** When it ended; null: it is on. */
+  readonly until: number | null;
+  /** Who began it, or ended it. */
+  readonly caller: string;
+};
+
 /** Instants are epoch milliseconds; credits are whole numbers. */
 export type Account = {
   readonly accountId: string;
@@ -46,6 +55,8 @@ export type Account = {
   closedAt: number | null;
   /** Null: it is not suspended. */
   suspension: Suspension | null;
+  /** Null: it never was in shadow mode. */
+  shadow: ShadowMode | null;
   /** In the order of their ids. Null: it has none. */
   budgets: readonly Budget[] | null;
   /** seq of the newest entry; 0 before the first. */
@@ -100,6 +111,8 @@ export type Account = {
   /** Row version: 1 when the account is opened, incremented by every write of its row. */
   version: bigint;
 };
+
+export const isInShadowMode = ({ shadow }: Account): boolean => shadow?.until === null;
 
 /** Overage used in the calendar month of `now`. Each month counts from 0. */
 export const currentOverage = (account: Account, now: number): bigint =>

@@ -31,6 +31,7 @@ import { type ReportRefusals, reportRefusals } from './rules/report-refusals.ts'
 import { type Reserve, reserve } from './rules/reserve.ts';
 import { type ResolvePurchase, resolvePurchase } from './rules/resolve-purchase.ts';
 import { type RemoveBudget, removeBudget, type SetBudget, setBudget } from './rules/set-budget.ts';
+import { type SetShadowMode, setShadowMode } from './rules/set-shadow-mode.ts';
 import {
   type ResumeAccount,
   resumeAccount,
@@ -69,6 +70,7 @@ export type Command =
   | ResumeAccount
   | SetBudget
   | RemoveBudget
+  | SetShadowMode
   | EraseAccountData
   | StartTopUp
   | EndTopUp
@@ -165,6 +167,8 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return setBudget(book, command, origin);
     case 'RemoveBudget':
       return removeBudget(book, command, origin);
+    case 'SetShadowMode':
+      return setShadowMode(book, command, origin);
     case 'EraseAccountData':
       return eraseAccountData(book, command, origin);
     case 'StartTopUp':

@@ -94,7 +94,8 @@ export type Method =
   | 'Release'
   | 'Charge'
   | 'Refund'
-  | 'ImportAccount';
+  | 'ImportAccount'
+  | 'SetShadowMode';
 
 /** The W3C trace and span that an entry or event belongs to, in lower-case hexadecimal. */
 export type Trace = {

@@ -46,6 +46,9 @@ export const METHODS = {
   CloseAccount: ['billing-admin'],
   SuspendAccount: ['billing-admin'],
   ResumeAccount: ['billing-admin'],
+  // Only a role of a policy's own allows it, as an import: in shadow mode nothing is charged.
+  SetShadowMode: [],
+  ListShadowDecisions: ['billing-admin', 'observer', 'operator'],
   SetBudget: ['billing-admin'],
   RemoveBudget: ['billing-admin'],
   GetBudgets: READERS,

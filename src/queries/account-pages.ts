@@ -20,6 +20,8 @@ export type AccountFilter = {
   readonly labelKeys: readonly string[];
   /** Null: however many credits it has. */
   readonly availableAtMost: bigint | null;
+  /** False: whether or not they are in it. */
+  readonly inShadowMode: boolean;
   /** What the caller may see. */
   readonly scope: AccountScope | null;
 };
@@ -36,6 +38,9 @@ export type AccountPage = {
 
 /** Accounts that one page passes over: where few match, it has fewer than the limit. */
 const PASSED_MAX = 20_000;
+
+/** As the index has it. */
+const IN_SHADOW_MODE = "shadow is not null and shadow ->> 'until' is null";
 
 /** `generalAvailable` of the row `a` and its grants. */
 const AVAILABLE = `(
@@ -99,9 +104,10 @@ async function areLabelsRare(em: Em, filter: AccountFilter): Promise<boolean> {
 }
 
 /** The accounts that an index gives in the order of their ids. */
-function rangeOf({ planId, state }: AccountFilter, afterId: string): Conditions {
+function rangeOf({ planId, state, inShadowMode }: AccountFilter, afterId: string): Conditions {
   const range = new Conditions(['account_id > $1'], [afterId]);
-  if (state === 'CLOSED') range.require(`state = 'CLOSED'`);
+  if (inShadowMode) range.require(IN_SHADOW_MODE);
+  else if (state === 'CLOSED') range.require(`state = 'CLOSED'`);
   else if (state === 'SUSPENDED') range.require('suspension is not null');
   else if (planId) range.add((p) => `plan_id = ${p}`, planId);
   return range;
@@ -138,12 +144,13 @@ async function findMatching(
 }
 
 function matching(filter: AccountFilter, parameters: readonly unknown[]): Conditions {
-  const { planId, state, availableAtMost, scope } = filter;
+  const { planId, state, availableAtMost, inShadowMode, scope } = filter;
   const where = new Conditions(['true'], parameters);
   if (planId) where.add((p) => `a.plan_id = ${p}`, planId);
   if (state !== null) where.require(`a.state = '${state === 'CLOSED' ? 'CLOSED' : 'OPEN'}'`);
   if (state === 'OPEN') where.require('a.suspension is null');
   if (state === 'SUSPENDED') where.require('a.suspension is not null');
+  if (inShadowMode) where.require(IN_SHADOW_MODE);
   addLabels(where, filter);
   if (availableAtMost !== null) where.add((p) => `${AVAILABLE} <= ${p}::bigint`, availableAtMost);
   addScope(where, scope, 'a.account_id');

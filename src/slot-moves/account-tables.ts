@@ -18,6 +18,9 @@ export const MOVING_TABLES = {
   usage_quantities: 'account_id',
   roll_forward_positions: 'account_id',
   roll_forward_sums: 'account_id',
+  shadow_use: 'account_id',
+  shadow_decisions: 'account_id',
+  shadow_reservations: 'account_id',
   // The quota of a caller is counted in the cell of the slot of the caller's name.
   caller_quotas: 'caller',
 } as const;

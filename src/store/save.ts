@@ -8,6 +8,8 @@ import type { SealedEntry } from '../ledger/hash-chain.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
+import type { ShadowDecision, ShadowReservation } from '../ledger/shadow/shadow.ts';
+import type { ShadowUse } from '../ledger/shadow/shadow-use.ts';
 import type { Statement } from '../ledger/statement.ts';
 import { bulkDelete, bulkInsert, bulkUpdate, bulkUpsert, versionedUpdate } from '../pg/bulk.ts';
 import { constraintOf } from '../pg/failures.ts';
@@ -23,6 +25,7 @@ import { grants } from './tables/grants.ts';
 import { purchases } from './tables/purchases.ts';
 import { refunded } from './tables/refunded.ts';
 import { reservations, type StoredReservation } from './tables/reservations.ts';
+import { shadowDecisions, shadowReservations, shadowUse } from './tables/shadows.ts';
 import { statements } from './tables/statements.ts';
 
 /** An account at its new version, and whether it was locked and read, or computed from caches. */
@@ -66,6 +69,14 @@ export type Writes = {
   readonly entries: SealedEntry[];
   readonly events: SealedEvent[];
   readonly statements: Statement[];
+  /** Null: no account of the unit of work was ever in shadow mode. */
+  shadows: ShadowWrites | null;
+};
+
+export type ShadowWrites = {
+  readonly use: ShadowUse[];
+  readonly decisions: ShadowDecision[];
+  readonly reservations: ShadowReservation[];
 };
 
 const insertAccounts = bulkInsert(accounts);
@@ -98,6 +109,9 @@ const saveBudgetCounters = bulkUpsert(budgetCounters);
 const insertEntries = bulkInsert(entries);
 const insertEvents = bulkInsert(events);
 const insertStatements = bulkInsert(statements);
+const saveShadowUse = bulkUpsert(shadowUse);
+const insertShadowDecisions = bulkInsert(shadowDecisions);
+const saveShadowReservations = bulkUpsert(shadowReservations);
 
 /**
  * Writes everything and commits the transaction that `em` is in. Throws a StaleCacheError if a cached
@@ -124,12 +138,19 @@ export async function save(em: Em, writes: Writes): Promise<void> {
       ...insertEntries(writes.entries),
       ...insertEvents(writes.events),
       ...insertStatements(writes.statements),
+      ...(writes.shadows ? shadowWrites(writes.shadows) : []),
     ]);
   } catch (error) {
     if (constraintOf(error) !== 'accounts_version_check') throw error;
     throw new StaleCacheError('a cached account or plan has changed', { cause: error });
   }
 }
+
+const shadowWrites = ({ use, decisions, reservations }: ShadowWrites): readonly SqlStatement[] => [
+  ...saveShadowUse(use),
+  ...insertShadowDecisions(decisions),
+  ...saveShadowReservations(reservations),
+];
 
 /**
  * The row of a cached account is locked by its update, and another replica may hold the lock. The

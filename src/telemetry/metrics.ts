@@ -161,6 +161,13 @@ export const METRICS = {
     attributes: ['rpc.method'],
     meaning: 'Mutations whose request id was used before, answered with the first response.',
   },
+  'scrip.shadow.decisions': {
+    kind: 'counter',
+    unit: '{decision}',
+    attributes: ['scrip.reason'],
+    meaning:
+      'Decisions in shadow mode, by the reason for which they would have been refused; empty: they would have been allowed.',
+  },
   'scrip.credits': {
     kind: 'counter',
     unit: '{credit}',

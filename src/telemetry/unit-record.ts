@@ -8,6 +8,8 @@ export type UnitOutcome = 'committed' | 'lost race' | 'unavailable' | 'failed';
 /** In their order. */
 export type Phase = 'connectMs' | 'lockLoadMs' | 'decideMs' | 'saveCommitMs';
 
+const NONE: readonly never[] = [];
+
 export class UnitRecord implements SpanRef {
   readonly tasks: number;
   /** 1, or more where the same tasks run again. */
@@ -20,6 +22,8 @@ export class UnitRecord implements SpanRef {
   cached = 0;
   /** Accounts that another replica had locked. */
   locked = 0;
+  /** Decisions of shadow mode: of each the reason of its refusal; empty: it would have been allowed. */
+  shadowDecisions: readonly string[] = NONE;
   outcome: UnitOutcome = 'failed';
 
   /** The phases, in milliseconds. `connectMs`: until there is a database connection. */

@@ -66,6 +66,8 @@ export class WorkMetrics implements Observer {
     if (unit.retryCause === 'stale cache') this.#addCached('stale', 1);
     // Of one that did not commit it is not known which accounts were cached.
     if (unit.outcome !== 'committed') return;
+    for (const reason of unit.shadowDecisions)
+      instruments['scrip.shadow.decisions'].add(1, { 'scrip.reason': reason });
     this.#addCached('hit', unit.cached);
     this.#addCached('miss', unit.accounts - unit.cached);
     instruments['scrip.unit.size'].record(unit.tasks, {});

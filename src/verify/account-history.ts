@@ -3,7 +3,7 @@
  * that are offered to it. Compares the rows with the last of each.
  */
 import { canonicalJson } from '../canonical.ts';
-import type { Account, Suspension } from '../ledger/account.ts';
+import type { Account, ShadowMode, Suspension } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { EntryKind, Labels, StoredEntry } from '../ledger/entry.ts';
 import { readCount } from './erasure.ts';
@@ -55,6 +55,7 @@ export class AccountHistory {
   /** When it was set. Null: never, or not known. */
   #autoTopUpAt: number | null = null;
   #suspension: SaidSuspension | null = null;
+  #shadow: ShadowMode | null = null;
   readonly #packs = new Map<string, OfferedPack>();
 
   /** Checks the account's next entry. */
@@ -62,7 +63,8 @@ export class AccountHistory {
     const { seq, kind, at } = entry;
     if ((seq === 1n) !== (kind === 'OPEN_ACCOUNT'))
       report(seq === 1n ? `is the first entry, and a ${kind}` : 'opens the account again');
-    if (this.#closedAt !== null && NEEDS_OPEN.has(kind))
+    const endsShadowMode = entry.details['shadow_mode'] === 'off';
+    if (this.#closedAt !== null && NEEDS_OPEN.has(kind) && !endsShadowMode)
       report(`is a ${kind} of an account that was closed at ${instant(this.#closedAt)}`);
     this.#checkSuspended(kind, report);
     if (kind === 'OPEN_ACCOUNT') this.#open(entry);
@@ -103,6 +105,7 @@ export class AccountHistory {
     if (autoTopUp && this.#autoTopUp !== null)
       compare('auto_top_up', canonicalJson(autoTopUp), this.#autoTopUp);
     this.#compareSuspension(account, compare);
+    compare('shadow', canonicalJson(account.shadow), canonicalJson(this.#shadow));
     this.#checkPacks(packs, report);
   }
 
@@ -124,6 +127,14 @@ export class AccountHistory {
     const since = this.#suspension?.since ?? at;
     const reason = erasedHash === null ? (personal['reason'] ?? '') : null;
     this.#suspension = { since, caller, running, reason };
+  }
+
+  #setShadowMode({ at, caller }: StoredEntry, mode: string, report: Report) {
+    const isOn = this.#shadow?.until === null;
+    if (mode !== (isOn ? 'off' : 'on')) return report(`sets shadow mode ${mode}`);
+    this.#shadow = isOn
+      ? { since: this.#shadow?.since ?? at, until: at, caller }
+      : { since: at, until: null, caller };
   }
 
   #resume(report: Report) {
@@ -152,9 +163,11 @@ export class AccountHistory {
     this.#labels = isErased ? null : entry.labels;
   }
 
-  #update({ at, details, personal, labels, erasedHash }: StoredEntry, report: Report) {
+  #update(entry: StoredEntry, report: Report) {
+    const { at, details, personal, labels, erasedHash } = entry;
     const isErased = erasedHash !== null;
-    const { labels: labelCount, ...settings } = details;
+    const { labels: labelCount, shadow_mode: shadowMode, ...settings } = details;
+    if (shadowMode !== undefined) this.#setShadowMode(entry, shadowMode, report);
     for (const [name, value] of Object.entries(settings)) this.#settings.set(name, value);
     // An erased entry does not say whether it named the account, or set its auto top-up.
     this.#displayName = isErased ? null : (personal['display_name'] ?? this.#displayName);

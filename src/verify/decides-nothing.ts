@@ -48,4 +48,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
   'restores.*': 'which tokens of event streams are still accepted',
   'cells.*':
     'where accounts are looked for; every cell has the same map, and a service compares them',
+  'shadow_use.*':
+    'what shadow mode would have used: it moves no credits, and is compared with its decisions',
+  'shadow_decisions.*': 'what shadow mode decided: it moves no credits',
+  'shadow_reservations.*': 'jobs of shadow mode: they hold nothing, and are charged nothing',
 };

@@ -12,7 +12,7 @@ const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
   GRANT: [...GRANT_DETAILS, 'period_end'],
   PURCHASE: [...GRANT_DETAILS, ...TERMS, ...PAYMENT_DETAILS, 'paid_at'],
   PAYMENT: ['state', ...PAYMENT_DETAILS],
-  UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor'],
+  UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor', 'shadow_mode'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
   WITHDRAW_PACK: ['pack_id'],
   VOID_GRANT: ['void_on_return'],
@@ -27,7 +27,7 @@ const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
 /** The same of personal data, labels excepted. */
 const PERSONAL: Partial<Record<EntryKind, readonly string[]>> = {
   OPEN_ACCOUNT: ['display_name'],
-  UPDATE_ACCOUNT: ['display_name', 'auto_top_up'],
+  UPDATE_ACCOUNT: ['display_name', 'auto_top_up', 'reason'],
   CHECKOUT: ['customer_email', 'customer', 'payment_method'],
   PLAN_CHANGE: ['reason'],
   SET_BUDGET: ['value', 'exceptions', 'reason'],

@@ -26,6 +26,7 @@ const SAYS_WHY: ReadonlySet<Method> = new Set([
   'VoidGrant',
   'SuspendAccount',
   'ResumeAccount',
+  'SetShadowMode',
   'SetBudget',
   'RemoveBudget',
   'UpdateGrant',

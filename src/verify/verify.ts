@@ -28,6 +28,7 @@ import { jsonTexts, readRow } from './readable-row.ts';
 import { checkRefunds } from './refunds.ts';
 import { checkRequests } from './requests.ts';
 import { checkReservations } from './reservations.ts';
+import { checkShadows } from './shadows.ts';
 import { type Range, Snapshot } from './snapshot.ts';
 import { checkStatements, loadClosedMonths } from './statements.ts';
 import { checkTopUps } from './top-ups.ts';
@@ -180,6 +181,7 @@ async function auditNext(
     await checkRequests(group);
     await checkStatements(group);
     await checkEvents(group);
+    await checkShadows(group);
     const discrepancies = findings.list(group.accounts.keys());
     return { accounts: accounts.length, entries, discrepancies, next };
   });

@@ -258,6 +258,16 @@ export const EVERY_CALL: Readonly<Record<MethodName, Row>> = {
     (given) => ({ ...idOf(given), reason: 'a test' }),
     { member: 'resumeAccount' },
   ),
+  SetShadowMode: row(a.setShadowMode, accounts.SetShadowModeRequest, (given) => ({
+    ...idOf(given),
+    enabled: true,
+    reason: 'a test',
+  })),
+  ListShadowDecisions: row(
+    a.listShadowDecisions,
+    accounts.ListShadowDecisionsRequest,
+    ({ accountId }) => ({ accountId }),
+  ),
   SetBudget: row(
     a.setBudget,
     budgets.SetBudgetRequest,

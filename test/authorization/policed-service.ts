@@ -26,7 +26,7 @@ const EVERYTHING = `
     on_behalf_of: ['*']`;
 
 /** What no built-in role allows. */
-const ROLES = 'roles:\n  importer: { methods: [ImportAccount, SumImports] }';
+const ROLES = 'roles:\n  importer: { methods: [ImportAccount, SumImports, SetShadowMode] }';
 
 /** A policy file with these rules, each as in the list \`callers\`, and the rule of "test". */
 const policyText = (rules: string): string =>

@@ -75,6 +75,14 @@ async function orderInSandbox(): Promise<string> {
 }
 
 async function writePlans() {
+  await writeFile(
+    join(plans, 'old-charges.csv'),
+    [
+      'account_id,id,operation,credits,at',
+      'moving,job-1,image.upscale,12,2031-01-15',
+      'moving,job-2,image.upscale,10,2031-01-15',
+    ].join('\n'),
+  );
   const verts = await readFile(`${root}deploy/plans/verts.yaml`, 'utf8');
   const next = verts.replace(
     'label: File inspection, credits: 1',

@@ -156,6 +156,7 @@ export const rules: Readonly<Record<string, string>> = {
         when 'OpenAccount' then '{OPEN_ACCOUNT}'
         when 'ImportAccount' then '{OPEN_ACCOUNT}'
         when 'UpdateAccount' then '{UPDATE_ACCOUNT}'
+        when 'SetShadowMode' then '{UPDATE_ACCOUNT}'
         when 'CloseAccount' then '{CLOSE_ACCOUNT}'
         when 'EraseAccountData' then '{ERASE_ACCOUNT_DATA}'
         when 'MoveAccount' then '{PLAN_CHANGE}'

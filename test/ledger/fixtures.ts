@@ -183,6 +183,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   openedAt: START,
   closedAt: null,
   suspension: null,
+  shadow: null,
   budgets: null,
   seq: 0n,
   grantCount: 0n,

@@ -55,8 +55,8 @@ describe('the example of a policy', () => {
     expect(policy.permissionsOf(carried('spiffe://example.org/payments'))).toBe(null);
   });
 
-  test('lets each method be called by somebody, but those that only take accounts over', () => {
-    const taking: readonly string[] = ['ImportAccount', 'SumImports'];
+  test('lets each method be called by somebody, but those that take accounts over', () => {
+    const taking: readonly string[] = ['ImportAccount', 'SumImports', 'SetShadowMode'];
     const methods = new Set(
       policy.file.rules.flatMap(({ permissions }) => [...permissions.methods]),
     );

@@ -45,6 +45,8 @@ ImportAccount             -        -        -        -         -         -
 SumImports                -        -        -        -         -         -
 SuspendAccount            -        -        x        -         -         -
 ResumeAccount             -        -        x        -         -         -
+SetShadowMode             -        -        -        -         -         -
+ListShadowDecisions       -        -        x        x         x         -
 SetBudget                 -        -        x        -         -         -
 RemoveBudget              -        -        x        -         -         -
 GetBudgets                x        x        x        x         x         -

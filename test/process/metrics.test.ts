@@ -65,8 +65,17 @@ async function work() {
   });
   await billing.batch({ mutations: [charge('b1', 5n), charge('b2', 10_000n)] });
   await billing.reserve({ accountId, requestId: `${requestId}-r`, credits: 20n });
+  await reserveInShadow(`${accountId}-shadow`);
   await callUnknownMethod();
   await buyByCheckout(scrip, accountId);
+}
+
+/** It has no credits: it would have been refused. */
+async function reserveInShadow(accountId: string) {
+  const { accounts, billing } = scrip;
+  await accounts.openAccount({ accountId, requestId, planId: 'verts' });
+  await accounts.setShadowMode({ accountId, requestId, enabled: true, reason: 'test' });
+  await billing.reserve({ accountId, requestId, credits: 20n });
 }
 
 async function audit(databaseUrl: string) {
@@ -208,6 +217,11 @@ describe('counts agree with what was done:', () => {
     expect(sumOf(samples, 'scrip_purchases_pending')).toBe(1);
   });
 
+  test('what would have been refused in shadow mode', () => {
+    const labels = { scrip_reason: 'INSUFFICIENT_CREDITS' };
+    expect(sumOf(samples, 'scrip_shadow_decisions_total', labels)).toBe(1);
+  });
+
   test('the audit', () => {
     expect(sumOf(samples, 'scrip_verify_disagreements')).toBe(0);
     expect(sumOf(samples, 'scrip_verify_last_success_seconds')).toBeGreaterThan(1.7e9);
@@ -223,8 +237,8 @@ describe('counts agree with what was done:', () => {
   });
 
   test('a mutation waits in the queue of its lane once, and a Batch as often as it has mutations', () => {
-    // Opening, granting, 4 charges, 2 in a Batch, a reservation, a purchase.
-    expect(sumOf(samples, 'scrip_lane_wait_seconds_count')).toBe(10);
+    // Opening, granting, 4 charges, 2 in a Batch, a reservation, a purchase; 3 of the account in shadow mode.
+    expect(sumOf(samples, 'scrip_lane_wait_seconds_count')).toBe(13);
   });
 
   test('units of work have the same number of each phase', () => {

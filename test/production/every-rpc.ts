@@ -119,6 +119,9 @@ async function callAccounts({ accounts }: Scrip) {
   });
   await accounts.suspendAccount({ ...named(), reason: 'a test' });
   await accounts.resumeAccount({ ...named(), reason: 'a test' });
+  await accounts.setShadowMode({ ...named(), enabled: true, reason: 'a test' });
+  await accounts.listShadowDecisions({ accountId });
+  await accounts.setShadowMode({ ...named(), enabled: false, reason: 'a test' });
   const budget = { budgetId: 'ops', dimension: { $case: 'operation', value: true } } as const;
   const terms = { ...budget, credits: 9_000n, period: BudgetPeriod.DAY };
   await accounts.setBudget({ ...named(), budget: terms, reason: 'a test' });

@@ -29,6 +29,7 @@ const ALL: AccountFilter = {
   labels: {},
   labelKeys: [],
   availableAtMost: null,
+  inShadowMode: false,
   scope: null,
 };
 

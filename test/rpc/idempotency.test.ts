@@ -418,6 +418,7 @@ describe('A request id is unique per account and method', () => {
       () => accounts.resumeAccount({ ...id, reason: 'a test' }),
       () => accounts.setBudget({ ...id, budget, reason: 'a test' }),
       () => accounts.removeBudget({ ...id, budgetId: 'ops', reason: 'a test' }),
+      () => accounts.setShadowMode({ ...id, enabled: true, reason: 'a test' }),
       () => accounts.closeAccount(id),
     ];
     const first: bigint[] = [];

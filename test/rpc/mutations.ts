@@ -10,6 +10,7 @@ import {
   OpenAccountRequest,
   ResolvePurchaseRequest,
   ResumeAccountRequest,
+  SetShadowModeRequest,
   SuspendAccountRequest,
   UpdateAccountRequest,
   UpdateGrantRequest,
@@ -159,6 +160,10 @@ export const mutatingRpcs: readonly MutatingRpc[] = [
       ResumeAccountRequest.fromPartial({ ...id, reason: 'two' }),
     ];
   }),
+  rpc('AccountService/SetShadowMode', SetShadowModeRequest, async (_, id) => [
+    SetShadowModeRequest.fromPartial({ ...id, enabled: true, reason: 'one' }),
+    SetShadowModeRequest.fromPartial({ ...id, enabled: true, reason: 'two' }),
+  ]),
   rpc('AccountService/SetBudget', SetBudgetRequest, async (_, id) => {
     const budget = {
       budgetId: 'per-user',

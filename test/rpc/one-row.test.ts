@@ -88,6 +88,7 @@ const {
 const KINDS: Readonly<Record<string, readonly Entry_Kind[]>> = {
   OpenAccount: [OPEN_ACCOUNT, GRANT],
   ImportAccount: [OPEN_ACCOUNT, IMPORT],
+  SetShadowMode: [UPDATE_ACCOUNT],
   UpdateAccount: [UPDATE_ACCOUNT],
   MoveAccount: [PLAN_CHANGE],
   EraseAccountData: [ERASE_ACCOUNT_DATA],

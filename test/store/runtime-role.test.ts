@@ -17,7 +17,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['pause_floor', 'low_levels', 'auto_top_up', 'top_ups', 'top_up_due_at'],
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
-    ...['events_hash', 'caller_days', 'budgets'],
+    ...['events_hash', 'caller_days', 'budgets', 'shadow'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
   grants: [
@@ -49,6 +49,8 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     'withdrawn_at',
   ],
   budget_counters: ['used', 'reported_cap'],
+  shadow_use: ['since', 'seq', 'since_seq', 'used'],
+  shadow_reservations: ['state', 'expires_at', 'job'],
   events: ['position'],
   caller_quotas: ['day', 'credits'],
   event_cursors: ['position'],

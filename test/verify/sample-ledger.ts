@@ -366,11 +366,17 @@ async function importOne(scrip: TestService): Promise<string> {
   return accountId;
 }
 
-async function suspensions({ accounts }: TestService, accountId: string) {
+async function suspensions({ accounts, billing }: TestService, accountId: string) {
   const why = () => ({ accountId, requestId: requestId(), reason: 'a test' });
   await accounts.suspendAccount({ ...why(), running: RunningWork.STOP });
   await accounts.resumeAccount(why());
   await accounts.suspendAccount(why());
+  await accounts.setShadowMode({ ...why(), enabled: true });
+  await billing.charge({ ...why(), credits: 3n });
+  const { reservation } = await billing.reserve({ ...why(), credits: 2n });
+  await accounts.setShadowMode({ ...why(), enabled: false });
+  const { reservationId = '' } = reservation ?? {};
+  await billing.commit({ ...why(), reservationId, all: true });
 }
 
 /** Budgets of a label and of operations, hard and soft ones, over two days, and one that was set anew. */

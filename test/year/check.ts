@@ -19,7 +19,7 @@ const CONCURRENCY = 8;
 /** Throws the first mismatch. */
 export async function check(
   scrip: Scrip,
-  { log, plans, until }: Pick<SimulatedYear, 'log' | 'plans' | 'until'>,
+  { log, plans, until, isCut }: Pick<SimulatedYear, 'log' | 'plans' | 'until' | 'isCut'>,
 ): Promise<CheckSummary> {
   const statements = noStatements();
   const history = noHistory();
@@ -31,7 +31,14 @@ export async function check(
     for (const [index, entries] of queue) {
       const account = replay(entries, plans, until);
       await checkHistory(scrip, account, history);
-      await checkStatements(scrip, account, rates, new Random(index), statements);
+      await checkStatements(
+        scrip,
+        account,
+        isCut ? until : null,
+        rates,
+        new Random(index),
+        statements,
+      );
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));

@@ -21,6 +21,7 @@ export class Customer {
   readonly accountId: string;
   readonly #random: Random;
   readonly #opensOn: number;
+  readonly #isImported: boolean;
   readonly #move: Move | null;
   #planId: PlanId;
   #behaviour: Behaviour | null = null;
@@ -28,13 +29,20 @@ export class Customer {
   #closesAt = 0;
   #closed = false;
 
-  constructor(index: number, seed: number, planId: PlanId, daysOfYear: number) {
+  /** `isImported`: the account is there from the first day on. */
+  constructor(index: number, seed: number, planId: PlanId, daysOfYear: number, isImported = false) {
     this.#random = new Random(seed * 1_000_003 + index);
     this.accountId = `${planId}-${index}`;
     this.#planId = planId;
     // More accounts open early in the year than late.
-    this.#opensOn = Math.floor(this.#random.next() ** 2 * daysOfYear);
+    const opensOn = Math.floor(this.#random.next() ** 2 * daysOfYear);
+    this.#isImported = isImported;
+    this.#opensOn = isImported ? 0 : opensOn;
     this.#move = this.#chooseMove(daysOfYear);
+  }
+
+  get planId(): PlanId {
+    return this.#planId;
   }
 
   /** Whether no further statement is to come. */
@@ -57,7 +65,7 @@ export class Customer {
     if (!this.#behaviour) {
       if (name !== 'morning') return [];
       this.#startPlan(this.#planId, time);
-      return [{ kind: 'open', planId: this.#planId }];
+      return this.#isImported ? [] : [{ kind: 'open', planId: this.#planId }];
     }
     if (name === 'morning' && day === this.#move?.onDay) {
       this.#startPlan(this.#move.to, time);

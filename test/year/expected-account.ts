@@ -3,6 +3,7 @@
  * them, its overage by month, and what expired on which day. It shares no code with the ledger. It throws
  * at the first response that differs from the expected one.
  */
+import type { Pack } from '../../src/gen/billing/v1/pricing.ts';
 import { beginOf, dayOf, laterByMonths, monthAfter, monthOf } from './calendar.ts';
 import {
   addTo,
@@ -16,7 +17,13 @@ import {
 import { ExpectedMonth, type OperationUse, type Spending } from './expected-month.ts';
 import { Mismatch } from './mismatch.ts';
 import { creditsOf, type PublishedPlan, type PublishedPlans } from './rates.ts';
-import type { LogEntry, LoggedRequest, LoggedResponse, Usage } from './usage-log.ts';
+import type {
+  ImportedPurchase,
+  LogEntry,
+  LoggedRequest,
+  LoggedResponse,
+  Usage,
+} from './usage-log.ts';
 
 type ExpectedReservation = {
   draws: readonly Draw[];
@@ -56,7 +63,7 @@ export class ExpectedAccount {
     this.accountId = accountId;
     this.openedIn = monthOf(at);
     this.#plans = plans;
-    if (request.kind !== 'open')
+    if (request.kind !== 'open' && request.kind !== 'import')
       throw new Mismatch(accountId, `${request.kind} before it was opened`);
     this.#plan = this.#findPlan(request.planId);
     this.#nextMonth = beginOf(monthAfter(monthOf(at), 1));
@@ -68,7 +75,8 @@ export class ExpectedAccount {
     } as const;
     this.#overage = newGrant({ name: 'overage', ...overageGrant });
     const { welcome, allowance } = this.#terms;
-    if (welcome) this.#addGrant('welcome', 'PROMOTIONAL', welcome.credits, null, at);
+    if (request.kind === 'import') for (const one of request.purchases) this.#addImported(one);
+    else if (welcome) this.#addGrant('welcome', 'PROMOTIONAL', welcome.credits, null, at);
     if (allowance) this.#grantAllowance(monthOf(at));
     this.#updatePostpaidFrom(at);
     this.#checkResponse(opened, { refused: '', credits: 0n });
@@ -120,6 +128,7 @@ export class ExpectedAccount {
   #expect({ at, request, response }: LogEntry): ExpectedResponse {
     switch (request.kind) {
       case 'open':
+      case 'import':
         throw new Mismatch(this.accountId, 'it was opened twice');
       case 'charge':
         return this.#charge(request.usages, at, response);
@@ -238,11 +247,14 @@ export class ExpectedAccount {
   #purchase(packId: string, at: number, { grantId }: LoggedResponse): ExpectedResponse {
     const pack = this.#plan.plan.packs.find((pack) => pack.packId === packId);
     if (!pack) return { refused: 'PACK_NOT_FOUND', credits: 0n };
-    const length = pack.validity?.length;
-    if (length?.$case === 'days') throw new Error('packs valid for days are not supported');
-    const expiresAt = length ? laterByMonths(at, length.value) : null;
-    this.#addGrant(`${grantId}`, 'PAID', pack.credits, expiresAt, at);
+    this.#addGrant(`${grantId}`, 'PAID', pack.credits, expiryOf(pack, at), at);
     return { refused: '', credits: pack.credits };
+  }
+
+  #addImported({ grantId, packId, paidAt, left }: ImportedPurchase) {
+    const pack = this.#plan.plan.packs.find((pack) => pack.packId === packId);
+    if (!pack) throw new Mismatch(this.accountId, `there is no pack ${packId}`);
+    this.#addGrant(`${grantId}`, 'PAID', left, expiryOf(pack, paidAt), paidAt);
   }
 
   #void(grantId: bigint, credits: bigint): ExpectedResponse {
@@ -371,6 +383,12 @@ export class ExpectedAccount {
 const ENDED: ExpectedResponse = { refused: 'GRANT_ENDED', credits: 0n };
 const DONE: ExpectedResponse = { refused: '', credits: 0n };
 const SHORT: ExpectedResponse = { refused: 'INSUFFICIENT_CREDITS', credits: 0n };
+
+function expiryOf({ validity }: Pack, at: number): number | null {
+  const length = validity?.length;
+  if (length?.$case === 'days') throw new Error('packs valid for days are not supported');
+  return length ? laterByMonths(at, length.value) : null;
+}
 
 const toUses = (plan: PublishedPlan, usages: readonly Usage[]): readonly OperationUse[] =>
   usages.map((usage) => ({

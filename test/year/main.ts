@@ -1,6 +1,7 @@
 /**
  * `npm run year`: simulates a year of the three plans through the RPCs, on a service and a database of its
- * own whose clock it sets. Says `year: ok` and writes charts to `year/latest.html`, or ends with the first
+ * own whose clock it sets. With `--imported`, its accounts are imported from a file of another system with a year of
+ * purchases, and the year goes on from there. Says `year: ok` and writes charts to `year/latest.html`, or ends with the first
  * mismatch and exit code 1.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -15,7 +16,8 @@ import { checkTable, yearTable } from './report.ts';
 import { STARTS_AT, simulateYear, type YearOptions } from './simulate.ts';
 import { startSimulatedService } from './simulated-service.ts';
 
-const USAGE = 'usage: npm run year -- [--accounts N] [--seed N] [--quick] [--page FILE]';
+const USAGE =
+  'usage: npm run year -- [--accounts N] [--seed N] [--quick] [--imported] [--months N] [--page FILE]';
 const ACCOUNTS = 2_000;
 const QUICK_ACCOUNTS = 30;
 const PAGE = fileURLToPath(new URL('../../year/latest.html', import.meta.url));
@@ -31,6 +33,8 @@ function readOptions(): YearOptions & { readonly page: string } {
       accounts: { type: 'string' },
       seed: { type: 'string', default: '1' },
       quick: { type: 'boolean', default: false },
+      imported: { type: 'boolean', default: false },
+      months: { type: 'string' },
       page: { type: 'string', default: PAGE },
     },
   });
@@ -42,6 +46,8 @@ function readOptions(): YearOptions & { readonly page: string } {
   return {
     accounts: whole('accounts', accounts, 1, 100_000),
     seed: whole('seed', values.seed, 0, 1_000_000),
+    isImported: values.imported,
+    months: values.months === undefined ? undefined : whole('months', values.months, 1, 12),
     page: values.page,
   };
 }

@@ -26,6 +26,7 @@ export function yearTable({ log, until, batches, repeats }: SimulatedYear): stri
   const rows: [string, number][] = [
     ['days', Math.ceil((until - STARTS_AT) / DAY_MS)],
     ['accounts opened', succeeded('open').length],
+    ['accounts imported', succeeded('import').length],
     ['accounts moved to another plan', succeeded('move').length],
     ['accounts closed', succeeded('close').length],
     ['charges', succeeded('charge').length],

@@ -3,6 +3,7 @@ import { Random } from '../cluster/random.ts';
 import { DAY_MS, dayOf, laterByMonths, monthOf } from './calendar.ts';
 import { Caller } from './caller.ts';
 import { Customer, type PlanId } from './customer.ts';
+import { importAccounts } from './imported.ts';
 import { type MonthOfRun, Pace } from './pace.ts';
 import { type PublishedPlans, readPlans } from './rates.ts';
 import type { SimulatedService } from './simulated-service.ts';
@@ -29,13 +30,22 @@ const PLANS: readonly PlanId[] = [
   'perfectparser',
 ];
 
-export type YearOptions = { readonly accounts: number; readonly seed: number };
+export type YearOptions = {
+  readonly accounts: number;
+  readonly seed: number;
+  /** All accounts are imported from another system on the first day. Default: each is opened on a day of the year. */
+  readonly isImported?: boolean;
+  /** The run ends with this month, and the contracts go on. Default: when the last pack has expired. */
+  readonly months?: number | undefined;
+};
 
 export type SimulatedYear = {
   readonly log: readonly LogEntry[];
   readonly plans: PublishedPlans;
   /** The time of the last sweep. */
   readonly until: number;
+  /** The run ended before the contracts. */
+  readonly isCut: boolean;
   readonly batches: number;
   readonly repeats: number;
   readonly months: readonly MonthOfRun[];
@@ -43,7 +53,7 @@ export type SimulatedYear = {
 
 export async function simulateYear(
   simulated: SimulatedService,
-  { accounts, seed }: YearOptions,
+  { accounts, seed, isImported = false, months }: YearOptions,
   print: (text: string) => void,
 ): Promise<SimulatedYear> {
   const { scrip, service, setNow } = simulated;
@@ -52,15 +62,24 @@ export async function simulateYear(
   const random = new Random(seed);
   const customers = Array.from(
     { length: accounts },
-    (_, index) => new Customer(index, seed, PLANS[index % PLANS.length] as PlanId, DAYS),
+    (_, index) =>
+      new Customer(index, seed, PLANS[index % PLANS.length] as PlanId, DAYS, isImported),
   );
   const startedAt = performance.now();
+  if (isImported) {
+    setNow(STARTS_AT);
+    caller.log.push(...(await importAccounts(scrip, customers, STARTS_AT)));
+    print(`imported: ${accounts.toLocaleString('en')} accounts; the sums are equal`);
+  }
+  const cutAt = months === undefined ? null : Date.UTC(YEAR, months, 1);
   const pace = new Pace();
   let checked = 0;
   let lastExpiry = 0;
   let until = STARTS_AT;
   const isOver = () =>
-    until > ENDS_AT && until > lastExpiry && customers.every(({ isSettled }) => isSettled);
+    cutAt !== null
+      ? until + DAY_MS > cutAt
+      : until > ENDS_AT && until > lastExpiry && customers.every(({ isSettled }) => isSettled);
   for (let day = 0; !isOver(); day++) {
     const dayStart = STARTS_AT + day * DAY_MS;
     setNow(dayStart);
@@ -87,7 +106,7 @@ export async function simulateYear(
   if (pace.months.at(-1)?.month !== monthOf(until))
     pace.endMonth(monthOf(until), caller.log.length);
   const { log, batches, repeats } = caller;
-  return { log, plans, until, batches, repeats, months: pace.months };
+  return { log, plans, until, isCut: cutAt !== null, batches, repeats, months: pace.months };
 }
 
 const progress = (month: string, log: readonly LogEntry[], ms: number): string =>

@@ -13,8 +13,21 @@ export type Usage = {
   readonly attributes?: Map<string, string>;
 };
 
+export type ImportedPurchase = {
+  readonly grantId: bigint;
+  readonly packId: string;
+  readonly paidAt: number;
+  readonly left: bigint;
+};
+
 export type LoggedRequest =
   | { readonly kind: 'open'; readonly planId: string }
+  /** In place of opening it. What the plan grants is as the plan says, and unspent if it has not expired. */
+  | {
+      readonly kind: 'import';
+      readonly planId: string;
+      readonly purchases: readonly ImportedPurchase[];
+    }
   | { readonly kind: 'charge'; readonly usages: readonly Usage[] }
   /** Without `ttlMs`: the plan's TTL. */
   | { readonly kind: 'reserve'; readonly usages: readonly Usage[]; readonly ttlMs?: number }
@@ -74,6 +87,8 @@ export function toMutation(
   switch (request.kind) {
     case 'open':
       return { $case: 'openAccount', value: { ...ids, planId: request.planId } };
+    case 'import':
+      throw new Error('accounts are imported from a file');
     case 'charge':
       return { $case: 'charge', value: { ...ids, usages: { items: [...request.usages] } } };
     case 'reserve': {
@@ -120,7 +135,7 @@ export function toMutation(
   }
 }
 
-const EMPTY_RESPONSE: LoggedResponse = {
+export const EMPTY_RESPONSE: LoggedResponse = {
   refused: '',
   credits: 0n,
   balance: null,

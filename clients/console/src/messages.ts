@@ -2,6 +2,7 @@
 export type {
   AccountJson as Account,
   GrantCreditsRequestJson as GrantCreditsRequest,
+  ShadowModeJson as ShadowMode,
   SuspensionJson as Suspension,
 } from './gen/billing/v1/account_service_pb.ts';
 export type {

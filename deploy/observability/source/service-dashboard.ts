@@ -81,6 +81,12 @@ export const SERVICE: DashboardSource = {
         unit: 'reqps',
         queries: { '{{rpc_method}}': rateBy('rpc_method', 'scrip_replays_total') },
       },
+      {
+        title: 'Shadow mode',
+        description: 'Decisions, by why they would have been refused; without a reason: allowed.',
+        unit: 'reqps',
+        queries: { '{{scrip_reason}}': rateBy('scrip_reason', 'scrip_shadow_decisions_total') },
+      },
     ],
     'Where time goes': [
       {

@@ -57,6 +57,7 @@ export const newAccount = (
   openedAt: now,
   closedAt: null,
   suspension: null,
+  shadow: null,
   budgets: null,
   seq: 0n,
   grantCount: 0n,

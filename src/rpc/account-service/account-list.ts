@@ -73,6 +73,7 @@ function parseRequest(request: ListAccountsRequest) {
     labels: check.labels('labels', request.labels),
     labelKeys: check.labelKeys(request.labelKeys),
     availableAtMost: availableAtMost ?? null,
+    inShadowMode: request.inShadowMode,
   };
   check.throwIfInvalid();
   return { filter, pageSize };

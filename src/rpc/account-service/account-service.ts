@@ -19,6 +19,7 @@ import { grantCredits, listGrants, updateGrant, voidGrant } from './grants.ts';
 import { importAccount, sumImports } from './imports.ts';
 import { listPacks, offerPack, withdrawPack } from './packs.ts';
 import { resolvePurchase } from './resolve-purchase.ts';
+import { listShadowDecisions, setShadowMode } from './shadow-mode.ts';
 
 export function accountService(context: SharedContext): AccountServiceServer {
   const { mutation, submitting, unary } = handlersOf(context, 'billing.v1.AccountService');
@@ -39,6 +40,8 @@ export function accountService(context: SharedContext): AccountServiceServer {
     closeAccount: mutation('CloseAccount', closeAccount, closeStatements),
     suspendAccount: mutation('SuspendAccount', suspendAccount),
     resumeAccount: mutation('ResumeAccount', resumeAccount),
+    setShadowMode: mutation('SetShadowMode', setShadowMode),
+    listShadowDecisions: unary('ListShadowDecisions', listShadowDecisions),
     setBudget: mutation('SetBudget', setBudget),
     removeBudget: mutation('RemoveBudget', removeBudget),
     getBudgets: unary('GetBudgets', getBudgets),

@@ -23,6 +23,7 @@ import { reservationNotFound } from '../../ledger/failures.ts';
 import type { ReservationState } from '../../ledger/reservation.ts';
 import { hidden, othersWork } from '../../policy/denials.ts';
 import { findReservation, findReservations } from '../../queries/reservations.ts';
+import { findShadowReservation } from '../../queries/shadow-decisions.ts';
 import { ownerOf } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
@@ -150,7 +151,9 @@ export async function getReservation(
   const accountId = check.accountId(request.accountId);
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
-  const found = await findReservation(context.em(), accountId, reservationId, context.clock.now());
+  const found =
+    (await findReservation(context.em(), accountId, reservationId, context.clock.now())) ??
+    (await findShadowReservation(context.em(), accountId, reservationId));
   const owner = ownerOf(access);
   if (!found) {
     await loadBook(context, accountId);

@@ -14,6 +14,7 @@ export const ADMINISTRATIVE: ReadonlySet<Method> = new Set([
   'CloseAccount',
   'SuspendAccount',
   'ResumeAccount',
+  'SetShadowMode',
   'SetBudget',
   'RemoveBudget',
   'EraseAccountData',

@@ -5,12 +5,14 @@ import {
   type Account as AccountMessage,
   type AutoTopUp as AutoTopUpMessage,
   RunningWork,
+  type ShadowMode as ShadowModeMessage,
   type Suspension as SuspensionMessage,
 } from '../../gen/billing/v1/account_service.ts';
 import {
   type Account,
   effectiveLowBalanceLevels,
   effectivePauseFloor,
+  type ShadowMode,
   type Suspension,
 } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
@@ -38,6 +40,7 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   topUpDueAt: optionalInstant(account.topUpDueAt),
   topUpPurchaseId: account.topUps?.purchaseId ?? '',
   suspension: account.suspension ? suspensionMessage(account.suspension) : undefined,
+  shadowMode: account.shadow ? shadowModeMessage(account.shadow) : undefined,
 });
 
 const stateOf = ({ state, suspension }: Account) =>
@@ -47,6 +50,12 @@ const suspensionMessage = ({ since, running, ...said }: Suspension): SuspensionM
   ...said,
   since: new Date(since),
   running: RunningWork[running],
+});
+
+const shadowModeMessage = ({ since, until, caller }: ShadowMode): ShadowModeMessage => ({
+  since: new Date(since),
+  until: optionalInstant(until),
+  caller,
 });
 
 const autoTopUpMessage = (setting: AutoTopUp): AutoTopUpMessage => ({

@@ -1,6 +1,6 @@
 /** The table of accounts, and auto top-up as JSON on their rows. */
 import type { JsonInteger } from '../../canonical.ts';
-import type { AccountState, Suspension } from '../../ledger/account.ts';
+import type { AccountState, ShadowMode, Suspension } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { CallerDays } from '../../ledger/caller-limits.ts';
 import type { Labels } from '../../ledger/entry.ts';
@@ -93,6 +93,10 @@ export const accounts = defineTable({
     budgets: json<readonly StoredBudget[]>('settings', 'in the order of their ids; null: none')
       .as(toBudgets, fromBudgets)
       .nullable(),
+    shadow: json<ShadowMode>(
+      'settings',
+      'what is used is only recorded, or was until it ended; null: never',
+    ).nullable(),
     owed: bigint('settings', 'charged or claimed back, and paid by nothing yet; null: 0').nullIs(
       0n,
     ),
@@ -144,9 +148,22 @@ export const accounts = defineTable({
     accounts_by_label: { on: ['labels'], using: 'gin' },
     accounts_closed: { on: ['accountId'], where: "state = 'CLOSED'" },
     accounts_suspended: { on: ['accountId'], where: 'suspension is not null' },
+    accounts_in_shadow: {
+      on: ['accountId'],
+      where: "shadow is not null and shadow ->> 'until' is null",
+    },
   },
   privileges: 'select, insert, update',
-  unanalyzed: ['suspension', 'labels', 'autoTopUp', 'topUps', 'eventsHash', 'budgets', 'lastHash'],
+  unanalyzed: [
+    'suspension',
+    'labels',
+    'autoTopUp',
+    'topUps',
+    'eventsHash',
+    'budgets',
+    'shadow',
+    'lastHash',
+  ],
   fillfactor: 70,
 });
 

@@ -63,6 +63,7 @@ export const METHOD_CODES: Readonly<Record<Method, number>> = {
   SetBudget: 22,
   RemoveBudget: 23,
   ImportAccount: 24,
+  SetShadowMode: 28,
 };
 
 /** The same numbers as in the enum Reservation.State of the protos. Reservations that ended otherwise have no row. */

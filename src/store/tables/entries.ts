@@ -91,7 +91,7 @@ export const entries = defineTable({
     entries_kind_check: ['kind >= 1', `kind <= ${Math.max(...Object.values(KIND_CODES))}`],
     entries_request_check: [
       'method >= 1',
-      `method <= ${Object.keys(METHOD_CODES).length}`,
+      `method <= ${Math.max(...Object.values(METHOD_CODES))}`,
       '(method is null or request_id is not null)',
     ],
     entries_plan_change_check: `(kind = ${KIND_CODES.PLAN_CHANGE}) = (previous_plan_id is not null)`,

@@ -20,6 +20,7 @@ import { refunded } from './refunded.ts';
 import { reservations } from './reservations.ts';
 import { rollForwardPositions, rollForwardSums } from './roll-forward.ts';
 import { cellReplicas, movedEvents, restores, slotMoves } from './slot-moves.ts';
+import { shadowDecisions, shadowReservations, shadowUse } from './shadows.ts';
 import { statements } from './statements.ts';
 import { usagePositions, usageQuantities, usageRollups } from './usage-rollups.ts';
 import { verifyRuns } from './verify-runs.ts';
@@ -55,6 +56,9 @@ export const tables = [
   cellReplicas,
   movedEvents,
   restores,
+  shadowUse,
+  shadowDecisions,
+  shadowReservations,
 ] as const;
 
 export const entities = {
@@ -87,4 +91,7 @@ export const entities = {
   cellReplicas: entityOf(cellReplicas),
   movedEvents: entityOf(movedEvents),
   restores: entityOf(restores),
+  shadowUse: entityOf(shadowUse),
+  shadowDecisions: entityOf(shadowDecisions),
+  shadowReservations: entityOf(shadowReservations),
 };

@@ -201,10 +201,32 @@ create function erase_account_data(
         where after_seq = 0
         limit at_most)
       returning 1
+    ), erased_decisions as (
+      -- They moved no credits: nothing is left of shadow mode but when it was.
+      delete from shadow_decisions
+      where (account_id, seq) in (
+        select account_id, seq from erasure join shadow_decisions using (account_id)
+        where after_seq = 0
+        limit at_most)
+      returning 1
+    ), erased_jobs as (
+      delete from shadow_reservations
+      where (account_id, reservation_id) in (
+        select account_id, reservation_id from erasure join shadow_reservations using (account_id)
+        where after_seq = 0
+        limit at_most)
+      returning 1
+    ), erased_use as (
+      delete from shadow_use
+      where account_id in (
+        select account_id from erasure join shadow_use using (account_id) where after_seq = 0)
+      returning 1
     ), rows_beside as (
       select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
         + (select count(*) from erased_grants) + (select count(*) from erased_events)
-        + (select count(*) from erased_deliveries) + (select count(*) from erased_counters) as erased
+        + (select count(*) from erased_deliveries) + (select count(*) from erased_counters)
+        + (select count(*) from erased_decisions) + (select count(*) from erased_jobs)
+        + (select count(*) from erased_use) as erased
     ), changed_account as (
       -- Replicas that have the account in memory read it again.
       update accounts set version = version + 1

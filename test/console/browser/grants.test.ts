@@ -125,6 +125,17 @@ describe.skipIf(!CHROMIUM)('grants', () => {
       await visit.close();
     });
 
+    test('the page of an account in shadow mode says since when and by whom', async () => {
+      const { accountId, named } = await openWithGrants();
+      await scrip.accounts.setShadowMode({ ...named(), enabled: true, reason: 'cut-over' });
+      const visit = await visitOf('bea', look);
+      await visit.go(`accounts/${accountId}`);
+      await visit.shows('In shadow mode since 2026-11-10 12:00:00 by test');
+      await visit.shows('Another system charges');
+      expect(await visit.violations()).toEqual([]);
+      await visit.close();
+    });
+
     test('the page of a suspended account says why, since when and by whom', async () => {
       const { accountId, named } = await openWithGrants();
       const running = RunningWork.STOP;

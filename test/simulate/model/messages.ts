@@ -169,6 +169,7 @@ export const accountOf = (state: AccountState): Account => ({
   topUpDueAt: undefined,
   topUpPurchaseId: '',
   suspension: state.suspended ? suspensionOf(state.suspended) : undefined,
+  shadowMode: undefined,
 });
 
 /** What Estimate and the pause floor call available. */

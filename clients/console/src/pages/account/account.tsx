@@ -7,6 +7,7 @@ import type {
   Account as AccountMessage,
   Balance as BalanceMessage,
   Grant,
+  ShadowMode,
   Suspension,
 } from '../../messages.ts';
 import { AccountState } from '../../parts/account-state.tsx';
@@ -110,6 +111,9 @@ const Head = ({
         </span>
       </div>
       {account?.suspension && <Suspended suspension={account.suspension} />}
+      {account?.shadowMode && !account.shadowMode.until && (
+        <InShadowMode mode={account.shadowMode} />
+      )}
       <HeadFacts accountId={accountId} account={account} />
       {isGranting && read.data && (
         <GrantAction
@@ -138,6 +142,15 @@ const Suspended = ({ suspension }: { readonly suspension: Suspension }) => {
     </div>
   );
 };
+
+const InShadowMode = ({ mode: { since, caller } }: { readonly mode: ShadowMode }) => (
+  <div class="notice notice-warn">
+    <p class="notice-title">
+      In shadow mode since <At at={since} /> by {caller}
+    </p>
+    <p>Another system charges: what is used here is recorded, and moves no credits.</p>
+  </div>
+);
 
 const HeadFacts = ({
   accountId,

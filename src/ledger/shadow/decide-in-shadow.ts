@@ -1,0 +1,157 @@
+/**
+ * Decides work of an account in shadow mode. It is decided as if all work of shadow mode had been charged. Where it
+ * would have been refused for what the account has or may do, that is recorded, and it is decided again as if
+ * nothing were in the way: its caller is never refused. It uses nothing of the account then, as a refusal uses nothing.
+ * Errors of the request, or of the state of its job, stay errors.
+ */
+import { Failure, type Reason } from '../../failure.ts';
+import { availableCredits } from '../account.ts';
+import { OVERAGE } from '../allocation/allocation.ts';
+import type { Book } from '../book.ts';
+import { counterName } from '../budget.ts';
+import { type Command, decide } from '../decide.ts';
+import type { Move, Origin, UnsealedEntry } from '../entry.ts';
+import { monthStart } from '../month.ts';
+import { toRefundableEntry } from '../refundable.ts';
+import { settle } from '../settle.ts';
+import type {
+  Refusal,
+  Shadow,
+  ShadowDecision,
+  ShadowRefundable,
+  ShadowReservation,
+} from './shadow.ts';
+import { addMoves, beginAgain } from './shadow-use.ts';
+import { simulatedBook } from './simulated-book.ts';
+
+/** What an account has or may do: such work is refused once shadow mode is over. */
+const REFUSALS: ReadonlySet<Reason> = new Set([
+  'INSUFFICIENT_CREDITS',
+  'OVERAGE_LIMIT_REACHED',
+  'BUDGET_EXCEEDED',
+  'PAUSED_BELOW_FLOOR',
+  'ACCOUNT_SUSPENDED',
+  'ACCOUNT_CLOSED',
+]);
+
+type Outcome = Exclude<ReturnType<typeof decide>, Failure>;
+
+/** What was decided, and the Book that the account would have then. */
+export type DecidedInShadow = {
+  readonly outcome: Outcome;
+  readonly book: Book;
+  /** The first decision that it wrote; null: it changed nothing. */
+  readonly decision: ShadowDecision | null;
+};
+
+/** A Failure has changed nothing but what is due by itself. `book` is not changed. */
+export function decideInShadow(
+  book: Book,
+  shadow: Shadow,
+  command: Command,
+  origin: Origin,
+): DecidedInShadow | Failure {
+  const { since = 0 } = book.account.shadow ?? {};
+  if (shadow.use.since !== since) shadow.use = beginAgain(shadow.use, since);
+  settleShadow(book, shadow, origin);
+  const uncounted = isUncounted(shadow, command);
+  const limited = simulatedBook(book, shadow, { unlimited: false, uncounted });
+  const first = decide(limited, command, origin);
+  if (!(first instanceof Failure)) return record(book, shadow, limited, first, null);
+  if (!REFUSALS.has(first.reason)) return first;
+  const unlimited = simulatedBook(book, shadow, { unlimited: true, uncounted: true });
+  const second = decide(unlimited, command, origin);
+  if (second instanceof Failure) return second;
+  return record(book, shadow, unlimited, second, toRefusal(first));
+}
+
+const toRefusal = ({ reason, metadata }: Failure): Refusal => ({
+  reason,
+  details: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, `${value}`])),
+});
+
+/** What no budget has counted gives nothing back to one. */
+function isUncounted({ reservations, refundables }: Shadow, command: Command): boolean {
+  if ('reservationId' in command)
+    return reservations.get(command.reservationId)?.isRefused ?? false;
+  return command.kind === 'Refund' && (refundables.get(command.seq)?.isRefused ?? false);
+}
+
+/** Expires the jobs whose time is over. Their grants and the rest of the account were settled before. */
+function settleShadow(book: Book, shadow: Shadow, origin: Origin) {
+  const isDue = ({ state, expiresAt }: ShadowReservation) =>
+    state === 'ACTIVE' && expiresAt <= book.now;
+  if (![...shadow.reservations.values()].some(isDue)) return;
+  const simulated = simulatedBook(book, shadow, { unlimited: false, uncounted: false });
+  settle(simulated, origin);
+  take(book, shadow, simulated, null);
+}
+
+function record(
+  book: Book,
+  shadow: Shadow,
+  simulated: Book,
+  outcome: Outcome,
+  refusal: Refusal | null,
+): DecidedInShadow {
+  const [decision = null] = take(book, shadow, simulated, refusal);
+  const after = simulatedBook(book, shadow, { unlimited: false, uncounted: false });
+  return { outcome, book: after, decision };
+}
+
+/** Takes over what was decided on a simulated Book. Returns its decisions. */
+function take(
+  book: Book,
+  shadow: Shadow,
+  simulated: Book,
+  refusal: Refusal | null,
+): readonly ShadowDecision[] {
+  const { changes } = simulated;
+  const isRefused = refusal !== null;
+  for (const reservation of changes.reservations.added) keep(shadow, { ...reservation, isRefused });
+  for (const reservation of changes.reservations.changed)
+    keep(shadow, reservation as ShadowReservation);
+  takeCounters(book, shadow, simulated);
+  return changes.entries.filter(isOfWork).map((entry) => {
+    const { seq, at } = entry;
+    const refunded = shadow.refundables.get(entry.refundedSeq ?? 0n);
+    shadow.use = { ...addMoves(shadow.use, movesThatCount(entry, refunded), at), seq };
+    const availableAfter = availableOf(book, shadow);
+    const decision = Object.assign(entry, { refusal, availableAfter });
+    shadow.decisions.push(decision);
+    if (entry.kind === 'COMMIT' || entry.kind === 'CHARGE')
+      shadow.refundables.set(seq, { ...toRefundableEntry(entry, 0n), isRefused });
+    if (refunded) refunded.refunded += entry.credits;
+    return decision;
+  });
+}
+
+/** A refund of an earlier month's overage leaves this month's count as it is. */
+function movesThatCount(
+  { moves, at }: UnsealedEntry,
+  refunded: ShadowRefundable | undefined,
+): readonly Move[] {
+  const isEarlier = refunded && monthStart(refunded.at) !== monthStart(at);
+  return isEarlier ? moves.filter(({ grantId }) => grantId !== OVERAGE) : moves;
+}
+
+/** A refund to a grant that has expired makes no other grant here: nobody could use it later. */
+const isOfWork = ({ kind }: UnsealedEntry): boolean => kind !== 'GRANT';
+
+function keep(shadow: Shadow, reservation: ShadowReservation) {
+  shadow.reservations.set(reservation.reservationId, reservation);
+  shadow.changedReservations.add(reservation.reservationId);
+}
+
+function takeCounters({ budgetCounters }: Book, shadow: Shadow, simulated: Book) {
+  if (simulated.changes.budgetCounters.size === 0) return;
+  const counters = new Map(shadow.use.counters);
+  for (const counter of simulated.changes.budgetCounters) {
+    const name = counterName(counter);
+    counters.set(name, counter.used - (budgetCounters?.get(name)?.used ?? 0n));
+  }
+  shadow.use = { ...shadow.use, counters };
+}
+
+const availableOf = (book: Book, shadow: Shadow): bigint =>
+  availableCredits(simulatedBook(book, shadow, { unlimited: false, uncounted: false }).account);

@@ -1,0 +1,126 @@
+/** The Book that an account would have if what it used in shadow mode had been charged. */
+import { type Account, currentOverage } from '../account.ts';
+import { Book } from '../book.ts';
+import { type BudgetCounters, counterName } from '../budget.ts';
+import type { Grant } from '../grant.ts';
+import type { Shadow } from './shadow.ts';
+import { OVER_COMMIT_GRANT, overageUsed, useOf } from './shadow-use.ts';
+
+export type Simulation = {
+  /** Nothing is in the way: no state, floor or budget, and the over-commit grant pays for all that is new. */
+  readonly unlimited: boolean;
+  /** Budgets do not count it. */
+  readonly uncounted: boolean;
+};
+
+/** More than any account holds, and little enough to be added to it. */
+const PLENTY = 100_000_000_000_000_000n;
+
+/** Its grants and counters are its own. Its reservations are those of the shadow. */
+export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation): Book {
+  const { unlimited } = simulation;
+  const grants = [
+    ...book.grants.map((grant) => simulatedGrant(grant, shadow, unlimited)),
+    overCommitGrant(book, shadow, unlimited),
+  ];
+  const reservations = [...shadow.reservations.values()];
+  return new Book(
+    {
+      account: simulatedAccount(book, shadow, grants, simulation),
+      plans: book.plans,
+      grants,
+      loadedUpTo: book.loadedUpTo,
+      reservations,
+      purchases: [],
+      customPacks: [],
+      refundables: Array.from(shadow.refundables.values(), (one) => ({ ...one })),
+      budgetCounters: simulatedCounters(book, shadow),
+      nextReservationExpiry: null,
+    },
+    book.now,
+    book.newId,
+  );
+}
+
+function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Grant {
+  const { spent, reserved } = useOf(use, grant.grantId);
+  const left = grant.remaining - grant.reserved - spent - reserved;
+  const remaining = (unlimited || left < 0n ? 0n : left) + reserved;
+  const amount = grant.amount + reserved + (spent > 0n ? spent : 0n);
+  const { state } = grant;
+  const isSpent = state === 'OPEN' || state === 'SPENT';
+  return {
+    ...grant,
+    amount,
+    remaining,
+    reserved,
+    state: isSpent ? (remaining > 0n ? 'OPEN' : 'SPENT') : state,
+  };
+}
+
+/** It burns last, and never expires. What it has available counts only where nothing is in the way. */
+function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boolean): Grant {
+  const { reserved } = useOf(use, OVER_COMMIT_GRANT);
+  const remaining = (unlimited ? PLENTY : 0n) + reserved;
+  return {
+    accountId: account.accountId,
+    grantId: OVER_COMMIT_GRANT,
+    amount: 2n * PLENTY,
+    remaining,
+    reserved,
+    voided: 0n,
+    voidOnReturn: 0n,
+    category: 'ADJUSTMENT',
+    priority: 100,
+    effectiveAt: now,
+    expiresAt: null,
+    source: 'OPERATOR',
+    sourceReference: '',
+    operations: [],
+    noticeAt: null,
+    stranded: false,
+    state: remaining > 0n ? 'OPEN' : 'SPENT',
+    createdAt: now,
+  };
+}
+
+function simulatedAccount(
+  { account, now }: Book,
+  { use, reservations }: Shadow,
+  grants: readonly Grant[],
+  { unlimited, uncounted }: Simulation,
+): Account {
+  const sum = (creditsOf: (grant: Grant) => bigint) =>
+    grants.reduce((total, grant) => total + creditsOf(grant), 0n);
+  const overage = currentOverage(account, now) + overageUsed(use, now);
+  const overageReserved = account.overageReserved + use.overageReserved;
+  const used = overage + overageReserved;
+  const active = [...reservations.values()].filter(({ state }) => state === 'ACTIVE');
+  return {
+    ...account,
+    seq: use.seq,
+    remaining: sum(({ remaining }) => remaining),
+    reserved: sum(({ reserved }) => reserved),
+    granted: sum(({ amount, remaining }) => (remaining > 0n ? amount : 0n)),
+    overage,
+    overageReserved,
+    overageLimit: account.overageLimit > used ? account.overageLimit : used,
+    dueAt: active.length === 0 ? null : Math.min(...active.map(({ expiresAt }) => expiresAt)),
+    lastAt: now,
+    autoTopUp: null,
+    topUpDueAt: null,
+    callerDays: null,
+    ...(unlimited && { state: 'OPEN' as const, suspension: null, pauseFloor: 0n }),
+    ...((unlimited || uncounted) && { budgets: null }),
+  };
+}
+
+function simulatedCounters({ budgetCounters }: Book, { use }: Shadow): BudgetCounters | null {
+  if (budgetCounters === null) return null;
+  return new Map(
+    Array.from(budgetCounters, ([name, counter]) => {
+      const used = counter.used + (use.counters.get(counterName(counter)) ?? 0n);
+      return [name, { ...counter, used: used > 0n ? used : 0n }];
+    }),
+  );
+}

@@ -1,0 +1,220 @@
+/**
+ * What shadow mode decides is what would be decided: a twin that is charged answers the same commands. Where the twin
+ * refuses, shadow mode says so for the same reason, and its balance stays that of the twin.
+ */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../src/failure.ts';
+import type { Book } from '../../src/ledger/book.ts';
+import { type Command, decide } from '../../src/ledger/decide.ts';
+import { decideInShadow } from '../../src/ledger/shadow/decide-in-shadow.ts';
+import { Shadow } from '../../src/ledger/shadow/shadow.ts';
+import {
+  addMoves,
+  beginAgain,
+  FIRST_SHADOW_SEQ,
+  noUse,
+  OVER_COMMIT_GRANT,
+} from '../../src/ledger/shadow/shadow-use.ts';
+import {
+  account,
+  book,
+  charge,
+  commit,
+  grant,
+  grantCredits,
+  origin,
+  pages,
+  plan,
+  postpaid,
+  raise,
+  refund,
+  release,
+  reserve,
+  START,
+  snapshotOf,
+} from './fixtures.ts';
+
+const SHADOW = { since: START, until: null, caller: 'an operator' };
+
+/** Two equal books, of which one is in shadow mode. Each gives its reservations ids of its own. */
+function twins(isPostpaid: boolean) {
+  const made = (shadow: typeof SHADOW | null): Book => {
+    let ids = 0;
+    const limits = isPostpaid ? postpaid(20n) : {};
+    const ofPlan = plan(limits);
+    const made = book(
+      [
+        grant(1n, { amount: 30n, remaining: 30n, operations: ['page.extract'] }),
+        grant(2n, { amount: 40n, remaining: 40n, category: 'PROMOTIONAL' }),
+        grant(3n, { amount: 25n, remaining: 25n, priority: 10 }),
+      ],
+      { plan: ofPlan, account: account({ shadow, overageLimit: isPostpaid ? 20n : 0n }) },
+    );
+    return Object.assign(made, { newId: () => `job-${++ids}` });
+  };
+  return { real: made(SHADOW), twin: made(null), shadow: new Shadow(noUse('acme', START), [], []) };
+}
+
+type Action = {
+  readonly kind:
+    | 'charge'
+    | 'pages'
+    | 'reserve'
+    | 'commit'
+    | 'all'
+    | 'part'
+    | 'release'
+    | 'raise'
+    | 'refund'
+    | 'grant';
+  readonly credits: bigint;
+  readonly which: number;
+};
+
+const actions = fc.array(
+  fc.record({
+    kind: fc.constantFrom<Action['kind']>(
+      ...(['charge', 'pages', 'reserve', 'commit', 'all', 'part'] as const),
+      ...(['release', 'raise', 'refund', 'grant'] as const),
+    ),
+    credits: fc.bigInt({ min: 1n, max: 30n }),
+    which: fc.nat(5),
+  }),
+  { maxLength: 40 },
+);
+
+type Job = { readonly twin: string; readonly shadow: string };
+type Charged = { readonly twin: bigint; readonly shadow: bigint };
+
+class Run {
+  readonly #jobs: Job[] = [];
+  readonly #charges: Charged[] = [];
+  readonly #twins;
+
+  constructor(isPostpaid: boolean) {
+    this.#twins = twins(isPostpaid);
+  }
+
+  apply({ kind, credits, which }: Action) {
+    const job = this.#jobs[which % Math.max(1, this.#jobs.length)];
+    const charged = this.#charges[which % Math.max(1, this.#charges.length)];
+    switch (kind) {
+      case 'grant':
+        for (const one of [this.#twins.real, this.#twins.twin])
+          decide(one, grantCredits(credits), origin);
+        return;
+      case 'charge':
+        return this.#both(charge(credits), charge(credits), null);
+      case 'pages':
+        return this.#both(charge(pages(credits)), charge(pages(credits)), null);
+      case 'reserve':
+        return this.#both(reserve(pages(credits)), reserve(pages(credits)), null);
+      case 'refund':
+        if (!charged) return;
+        return this.#both(refund(charged.twin, credits), refund(charged.shadow, credits), null);
+      default:
+        if (!job) return;
+        return this.#both(
+          commandOn(kind, job.twin, credits),
+          commandOn(kind, job.shadow, credits),
+          job,
+        );
+    }
+  }
+
+  #both(ofTwin: Command, ofShadow: Command, job: Job | null) {
+    const { real, twin, shadow } = this.#twins;
+    const before = snapshotOf(real);
+    const expected = decide(twin, ofTwin, origin);
+    const decided = decideInShadow(real, shadow, ofShadow, origin);
+    expect(snapshotOf(real)).toEqual(before);
+    if (expected instanceof Failure && decided instanceof Failure) {
+      expect(decided.reason).toBe(expected.reason);
+      return;
+    }
+    if (decided instanceof Failure) throw decided;
+    const { outcome, decision } = decided;
+    if (expected instanceof Failure) {
+      expect(decision?.refusal?.reason).toBe(expected.reason);
+      // It goes on in shadow mode alone.
+      if (job) this.#jobs.splice(this.#jobs.indexOf(job), 1);
+    } else {
+      expect(decision?.refusal ?? null).toBe(null);
+      expect(decision?.credits ?? 0n).toBe(
+        'entrySeq' in expected && expected.entrySeq > 0n
+          ? twin.changes.entries.at(-1)?.credits
+          : 0n,
+      );
+      if (expected.kind === 'Reserve' && outcome.kind === 'Reserve')
+        this.#jobs.push({
+          twin: expected.reservation.reservationId,
+          shadow: outcome.reservation.reservationId,
+        });
+      if ((expected.kind === 'Charge' || expected.kind === 'Commit') && decision)
+        this.#charges.push({ twin: expected.entrySeq, shadow: decision.seq });
+    }
+    expect(balancesOf(decided.book)).toEqual(balancesOf(twin));
+  }
+}
+
+function commandOn(kind: Action['kind'], reservationId: string, credits: bigint): Command {
+  if (kind === 'release') return release(reservationId);
+  if (kind === 'raise') return raise(reservationId, credits);
+  if (kind === 'all') return commit(reservationId);
+  return commit(reservationId, credits, { final: kind === 'commit' });
+}
+
+const balancesOf = ({ account, grants }: Book) => ({
+  available: account.remaining - account.reserved - account.overageReserved,
+  overage: account.overage,
+  overageReserved: account.overageReserved,
+  grants: grants
+    .filter(({ grantId }) => grantId !== OVER_COMMIT_GRANT)
+    .map(({ grantId, remaining, reserved }) => [grantId, remaining - reserved] as const)
+    .sort(([a], [b]) => Number(a - b)),
+});
+
+test.each([
+  ['prepaid', false],
+  ['postpaid', true],
+])('a %s account is decided as its twin that is charged', (_, isPostpaid) => {
+  fc.assert(
+    fc.property(actions, (all) => {
+      const run = new Run(isPostpaid);
+      for (const action of all) run.apply(action);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+describe('what is used', () => {
+  const use = addMoves(
+    noUse('acme', START),
+    [
+      { from: 'available', to: 'reserved', grantId: 1n, credits: 9n },
+      { from: 'available', to: 'consumed', grantId: 1n, credits: 5n },
+      { from: 'overage', to: 'consumed', grantId: 0n, credits: 3n },
+      { from: 'overage', to: 'overage_reserved', grantId: 0n, credits: 2n },
+    ],
+    START,
+  );
+
+  test('is the sum of moves', () => {
+    expect(use.grants.get(1n)).toEqual({ spent: 5n, reserved: 9n });
+    expect(use).toMatchObject({ overage: 3n, overageReserved: 2n });
+  });
+
+  test('of the next month has no overage yet', () => {
+    expect(addMoves(use, [], Date.UTC(2026, 1, 1))).toMatchObject({ overage: 0n });
+  });
+
+  test('of another shadow mode is what its jobs still hold', () => {
+    const again = beginAgain({ ...use, seq: FIRST_SHADOW_SEQ + 4n }, START + 1);
+    expect(again.grants).toEqual(new Map([[1n, { spent: 0n, reserved: 9n }]]));
+    expect(again).toMatchObject({
+      ...{ since: START + 1, sinceSeq: FIRST_SHADOW_SEQ + 4n, overage: 0n },
+      overageReserved: 2n,
+    });
+  });
+});
