@@ -10,7 +10,7 @@ import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
 import { isOfAnother } from './plan-history.ts';
 import type { Published } from './published.ts';
-import { monthEnd, monthNamed } from './statement-tally.ts';
+import { monthEnd, monthNamed } from './zone-periods.ts';
 
 /** The months of an account that have a statement. */
 export type ClosedMonths = {
@@ -63,10 +63,16 @@ export class Schedule {
       if (from === 'overage_reserved') this.#overageReserved -= credits;
       if (to === 'overage_reserved') this.#overageReserved += credits;
       const concernsOverage = grantId === OVERAGE && (from === 'consumed' || to === 'consumed');
-      if (concernsOverage && at >= this.#closedUntil) this.#openMonth ??= monthEnd(monthNamed(at));
+      if (concernsOverage && at >= this.#closedUntil) this.#openMonth ??= this.#endOfMonth(at);
     }
     const used = overageAfter + this.#overageReserved;
     if (used > this.#mostUsed) this.#mostUsed = used;
+  }
+
+  /** The end of the month that contains `at`. */
+  #endOfMonth(at: number): number {
+    const { timeZones } = this.#account;
+    return monthEnd(timeZones, monthNamed(timeZones, at));
   }
 
   finish(report: Report) {
@@ -124,8 +130,7 @@ export class Schedule {
     if (this.#movedAt !== null && dueAt <= this.#movedAt)
       reportDue(`it moved to its plan at ${instant(this.#movedAt)}`);
     const isMonthly = [...this.#versions.keys()].every((id) => this.#published.hasMonthsOnly(id));
-    if (isMonthly && dueAt !== monthEnd(monthNamed(dueAt - 1)))
-      reportDue('which is no end of a month');
+    if (isMonthly && dueAt !== this.#endOfMonth(dueAt - 1)) reportDue('which is no end of a month');
   }
 
   #checkStatement(account: Account, report: Report) {
@@ -141,14 +146,14 @@ export class Schedule {
       if (isPostpaid) reportDue('and the plan bills overage');
       return;
     }
-    if (dueAt !== monthEnd(monthNamed(dueAt - 1))) reportDue('which is no end of a month');
+    if (dueAt !== this.#endOfMonth(dueAt - 1)) reportDue('which is no end of a month');
     if (dueAt <= this.#closedUntil || dueAt <= openedAt) reportDue('that month is closed');
     if (this.#pricedBy !== null && statementPlanId !== this.#pricedBy)
       report(
         `statement_plan_id is ${statementPlanId ?? 'none'}, its month to close is priced by ${this.#pricedBy}`,
       );
     if (!isPostpaid) return;
-    if (dueAt > monthEnd(monthNamed(lastAt))) reportDue('that month has not begun');
+    if (dueAt > this.#endOfMonth(lastAt)) reportDue('that month has not begun');
     // A month that has ended is priced by the plan it ended under.
     if (this.#pricedBy === null && lastAt < dueAt && statementPlanId !== planId)
       report(`statement_plan_id is ${statementPlanId ?? 'none'}, it lives under ${planId}`);

@@ -120,6 +120,7 @@ export const plan = (terms: Partial<Terms> = {}, packs: readonly Pack[] = []): P
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
     refundExpired: 'breakage',
     expiringNoticeMs: 0,
+    timeZone: null,
     ...terms,
   },
 });
@@ -174,6 +175,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   topUps: null,
   topUpDueAt: null,
   openedAt: START,
+  timeZones: null,
   closedAt: null,
   suspension: null,
   budgets: null,
@@ -349,11 +351,14 @@ export const termsOf = ({
 type Amount = bigint | { readonly usages: readonly Usage[] };
 const toAmount = (amount: Amount) => (typeof amount === 'bigint' ? { credits: amount } : amount);
 
-export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
+export const open = (
+  timeZone: string | null = null,
+): Extract<Command, { kind: 'OpenAccount' }> => ({
   kind: 'OpenAccount',
   planId: 'test',
   displayName: '',
   labels: {},
+  timeZone,
 });
 
 /** By default an account that another system opened a year ago, without anything. */
@@ -365,6 +370,7 @@ export const importAccount = (
   displayName: '',
   labels: {},
   openedAt: at('2025-01-10'),
+  timeZone: null,
   grants: [],
   purchases: [],
   month: null,

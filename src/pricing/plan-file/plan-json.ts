@@ -68,6 +68,7 @@ export function planTermsToJson({ title, terms, packs }: PlanTerms): Json {
       },
       refund_expired: terms.refundExpired,
       expiring_notice: formatDuration(terms.expiringNoticeMs),
+      ...(terms.timeZone && { time_zone: terms.timeZone }),
     },
     packs: packs.map(({ packId, title, credits, price, validity }) => ({
       pack_id: packId,

@@ -14,6 +14,7 @@ import type { LowBalanceLevel } from '../../pricing/low-balance-level.ts';
 import type { OverageRates } from '../../pricing/overage.ts';
 import type { Allowance, Terms } from '../../pricing/plan.ts';
 import type { PublishedPlan } from '../../pricing/published-plan.ts';
+import { UTC } from '../../pricing/time-zone.ts';
 import { packMessage, validityMessage } from './pack.ts';
 import { durationMessage } from './time.ts';
 
@@ -47,6 +48,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   lateCommitGrace: durationMessage(terms.reservation.graceMs),
   refundExpired: REFUND_EXPIRED[terms.refundExpired],
   expiringNotice: durationMessage(terms.expiringNoticeMs),
+  timeZone: terms.timeZone ?? UTC,
 });
 
 export const levelMessage = (level: LowBalanceLevel): LowBalanceLevelMessage => ({

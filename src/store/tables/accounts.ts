@@ -4,6 +4,7 @@ import type { AccountState, Suspension } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { CallerDays } from '../../ledger/caller-limits.ts';
 import type { Labels } from '../../ledger/entry.ts';
+import type { ZoneChange } from '../../ledger/periods/period.ts';
 import type { TopUps } from '../../ledger/top-up.ts';
 import { bigint, boolean, bytea, hex, instant, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
@@ -60,6 +61,10 @@ export const accounts = defineTable({
   columns: {
     accountId: text('key', 'given by the caller'),
     openedAt: instant('inserted'),
+    timeZones: json<readonly ZoneChange[]>(
+      'settings',
+      'the zones it was given, oldest first, each with the millisecond when; null: always UTC',
+    ).nullable(),
     closedAt: instant('settings', 'null while the account is open').nullable(),
     state: text<AccountState>('settings'),
     suspension: json<Suspension>('settings', 'new work is refused; null: it is not').nullable(),
@@ -142,7 +147,16 @@ export const accounts = defineTable({
     accounts_suspended: { on: ['accountId'], where: 'suspension is not null' },
   },
   privileges: 'select, insert, update',
-  unanalyzed: ['suspension', 'labels', 'autoTopUp', 'topUps', 'eventsHash', 'budgets', 'lastHash'],
+  unanalyzed: [
+    'timeZones',
+    'suspension',
+    'labels',
+    'autoTopUp',
+    'topUps',
+    'eventsHash',
+    'budgets',
+    'lastHash',
+  ],
   fillfactor: 70,
 });
 

@@ -17,7 +17,7 @@ import {
 import type { PricedUsage } from '../../../src/gen/billing/v1/pricing.ts';
 import { type Level, type PlanPack, planOf, type SimulatedPlan, type Validity } from '../plans.ts';
 import type { ModelBudget } from './budgets.ts';
-import { monthOf } from './calendar.ts';
+import { type ModelZones, monthOf } from './calendar.ts';
 
 export type Labels = ReadonlyMap<string, string>;
 
@@ -182,6 +182,8 @@ export class AccountState {
   displayName = '';
   labels: Labels = new Map();
   openedAt = 0;
+  /** Null: always UTC. */
+  timeZones: ModelZones = null;
   closedAt: number | null = null;
   /** Null: it is not suspended. */
   suspended: Suspended | null = null;
@@ -251,7 +253,7 @@ export class AccountState {
   }
 
   overageOf(at: number): bigint {
-    return this.overage.get(monthOf(at)) ?? 0n;
+    return this.overage.get(monthOf(this.timeZones, at)) ?? 0n;
   }
 
   /** In burn order. */
@@ -309,9 +311,9 @@ export class AccountState {
     if (grantId === OVERAGE) {
       this.overageReserved += signed('overage_reserved', from, to) * credits;
       const used = signed('consumed', from, to) * credits;
-      const month = monthOf(now);
+      const month = monthOf(this.timeZones, now);
       // Overage of an earlier month stays counted there.
-      if (used !== 0n && (used > 0n || monthOf(spentAt) === month))
+      if (used !== 0n && (used > 0n || monthOf(this.timeZones, spentAt) === month))
         this.overage.set(month, (this.overage.get(month) ?? 0n) + used);
       return;
     }

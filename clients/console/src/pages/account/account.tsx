@@ -145,6 +145,7 @@ const HeadFacts = ({ account }: { readonly account: AccountMessage | undefined }
       {account ? <Link to={['plans', account.planId ?? '']}>{account.planId}</Link> : <Dash />}
     </Fact>
     <Fact name="Opened">{account ? <At at={account.openedAt} /> : <Dash />}</Fact>
+    {account?.timeZone !== 'UTC' && account && <Fact name="Time zone">{account.timeZone}</Fact>}
     {account?.displayName && <Fact name="Name">{account.displayName}</Fact>}
     {account?.closedAt && (
       <Fact name="Closed">
