@@ -315,7 +315,7 @@ const reasonOf = (outcome: unknown) => (outcome instanceof Failure ? outcome.rea
 
 test('the random scenarios contain every kind of entry and every failure of a rule', () => {
   const counts = new Counts();
-  for (const scenario of fc.sample(scenarios(60), { seed: 7, numRuns: 2_000 })) {
+  for (const scenario of fc.sample(scenarios(60), { seed: 9, numRuns: 2_000 })) {
     const { entries } = runScenario(scenario, (store, now, command) => {
       const { outcome } = store.run(now, command);
       if (outcome instanceof Failure) counts.add(outcome.reason);

@@ -18,6 +18,7 @@ describe('a valid plan file is parsed', () => {
       reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
       refundExpired: 'new_grant',
       expiringNoticeMs: 36 * 3_600_000,
+      timeZone: null,
     });
     expect(rateCard.version).toBe(UNPUBLISHED);
     expect([...rateCard.operations.keys()]).toEqual([...rateCard.operations.keys()].toSorted());
@@ -34,6 +35,7 @@ describe('a valid plan file is parsed', () => {
       reservation: { ttlMs: 15 * 60_000, maxTtlMs: 24 * 3_600_000, graceMs: 5 * 60_000 },
       refundExpired: 'breakage',
       expiringNoticeMs: 7 * 24 * 3_600_000,
+      timeZone: null,
     });
   });
 

@@ -59,6 +59,7 @@ describe('GetPlan', () => {
         lateCommitGrace: { seconds: 0n, nanos: 0 },
         refundExpired: Terms_RefundExpired.NEW_GRANT,
         expiringNotice: { seconds: 36n * 3_600n, nanos: 0 },
+        timeZone: 'UTC',
       },
       packs: [
         {
@@ -94,6 +95,7 @@ describe('GetPlan', () => {
       lateCommitGrace: { seconds: 300n, nanos: 0 },
       refundExpired: Terms_RefundExpired.BREAKAGE,
       expiringNotice: { seconds: 7n * 86_400n, nanos: 0 },
+      timeZone: 'UTC',
     });
   });
 

@@ -64,7 +64,9 @@ export const accounts = defineTable({
     timeZones: json<readonly ZoneChange[]>(
       'settings',
       'the zones it was given, oldest first, each with the millisecond when; null: always UTC',
-    ).nullable(),
+    )
+      .as(toTimeZones, (zones) => zones)
+      .nullable(),
     closedAt: instant('settings', 'null while the account is open').nullable(),
     state: text<AccountState>('settings'),
     suspension: json<Suspension>('settings', 'new work is refused; null: it is not').nullable(),
@@ -159,6 +161,16 @@ export const accounts = defineTable({
   ],
   fillfactor: 70,
 });
+
+/** An audit reads rows that others have written, too. */
+function toTimeZones(stored: readonly ZoneChange[]): readonly ZoneChange[] {
+  const isWhole = stored.every(({ zone, at }) => typeof zone === 'string' && isInstant(at));
+  if (stored.length === 0 || !isWhole) throw new Error('the time zones cannot be read');
+  return stored;
+}
+
+/** Within what a Date holds. */
+const isInstant = (at: number): boolean => Number.isInteger(at) && Math.abs(at) < 8e15;
 
 function toCallerDays({ day, credits }: StoredCallerDays): CallerDays {
   const entries = Object.entries(credits);
