@@ -7,7 +7,7 @@ import type { Origin } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable } from './grant.ts';
 import { grantDetails, instantText } from './grant-details.ts';
-import { type Every, nameOfMonth, type Period, periodAt, periodFrom } from './periods/period.ts';
+import { type Every, monthNameAt, type Period, periodAt, periodFrom } from './periods/period.ts';
 
 type Opened = Pick<Account, 'openedAt' | 'timeZones'>;
 
@@ -25,9 +25,15 @@ export const allowancePeriodAt = (
 const toEvery = (every: Allowance['every'], since: number): Every =>
   every === 'month' ? every : { ...every, since };
 
-/** The name of a period in the ledger: the month, or the first moment of any other period. */
-export const periodName = ({ every }: Pick<Allowance, 'every'>, period: Period): string =>
-  every === 'month' ? nameOfMonth(period) : new Date(period.from).toISOString();
+/**
+ * The name of a period in the ledger: the month, or the first moment of any other period. The first month after another
+ * period may begin late, and ends as months do.
+ */
+export const periodName = (
+  { timeZones }: Pick<Account, 'timeZones'>,
+  { every }: Pick<Allowance, 'every'>,
+  { from, until }: Period,
+): string => (every === 'month' ? monthNameAt(timeZones, until - 1) : new Date(from).toISOString());
 
 /**
  * Grants the allowance of the period that starts at `allowanceDueAt`, and schedules the next one. An
@@ -48,7 +54,7 @@ export function grantAllowance(book: Book, allowance: Allowance, origin: Origin)
     effectiveAt: from,
     expiresAt: rollover === 'none' ? until : null,
     source: 'ALLOWANCE',
-    sourceReference: periodName(allowance, period),
+    sourceReference: periodName(account, allowance, period),
     state: 'OPEN',
   });
   account.allowanceDueAt = until;

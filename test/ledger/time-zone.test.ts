@@ -68,6 +68,17 @@ describe('an allowance', () => {
     });
   });
 
+  test('of a month that begins late, after days of another plan, has the name of that month', () => {
+    const daily = plan(DAILY);
+    const store = ledger(daily, [
+      ['2026-01-30T12:00Z', open('Etc/GMT+12'), 'OPEN_ACCOUNT | GRANT 5: issued>g1 5', '5'],
+    ]);
+    store.plan = plan(MONTHLY);
+    store.run(at('2026-02-01T12:00Z'), null);
+    const names = [...store.grants.values()].map(({ sourceReference }) => sourceReference);
+    expect(names).toEqual(['2026-01-30T12:00:00.000Z', '2026-01', '2026-02']);
+  });
+
   test('keeps the end it was given, although the zone is changed', () => {
     ledger(plan(DAILY), [
       ['2026-11-30T12:00Z', open(), 'OPEN_ACCOUNT | GRANT 5: issued>g1 5', '5'],

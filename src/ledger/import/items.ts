@@ -87,7 +87,7 @@ function periodAt({ plan, account }: Book, effectiveAt: number) {
   if (!allowance) return null;
   const period = allowancePeriodAt(account, allowance, effectiveAt);
   return {
-    name: periodName(allowance, period),
+    name: periodName(account, allowance, period),
     end: instantText(period.until),
     expiresAt: allowance.rollover === 'none' ? period.until : null,
   };

@@ -129,7 +129,7 @@ export function periodFrom(zones: ModelZones, every: ModelEvery, from: number): 
 }
 
 /** E.g. "2031-02": the month in which most of the period lies. */
-export const nameOf = ({ from, until }: Walked): string =>
+const nameOf = ({ from, until }: Walked): string =>
   new Date((from + until) / 2).toISOString().slice(0, 7);
 
 export const monthOf = (zones: ModelZones, at: number): string =>

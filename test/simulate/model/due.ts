@@ -6,7 +6,7 @@ import {
   Grant_State,
   Reservation_State,
 } from '../../../src/gen/billing/v1/ledger.ts';
-import { type ModelEvery, nameOf, periodAt, periodFrom } from './calendar.ts';
+import { type ModelEvery, monthOf, periodAt, periodFrom } from './calendar.ts';
 import { returnMoves } from './funding.ts';
 import { updateLevels } from './levels.ts';
 import {
@@ -173,11 +173,13 @@ export function startPeriod(state: AccountState, now: number, author: Author) {
     state.allowanceDueAt = null;
     return;
   }
-  const walked = periodFrom(state.timeZones, everyOf(state, allowance), from);
-  const { until } = walked;
+  const { until } = periodFrom(state.timeZones, everyOf(state, allowance), from);
   expireOldAllowances(state, now, author);
   state.allowanceDueAt = until;
-  const period = allowance.every === 'month' ? nameOf(walked) : new Date(from).toISOString();
+  const period =
+    allowance.every === 'month'
+      ? monthOf(state.timeZones, until - 1)
+      : new Date(from).toISOString();
   addGrant(
     state,
     {
