@@ -6,7 +6,9 @@ import type { Account } from '../ledger/account.ts';
 import type { BudgetPeriod } from '../ledger/budget-period.ts';
 
 type Zones = Account['timeZones'];
-type Repeated = Exclude<BudgetPeriod, 'TOTAL'>;
+/** So many days or months each, counted from the day of the opening. */
+type Counted = { readonly days?: number; readonly months?: number; readonly openedAt: number };
+type Repeated = Exclude<BudgetPeriod, 'TOTAL'> | Counted;
 export type Interval = { readonly from: number; readonly until: number };
 
 const MINUTE_MS = 60_000;
@@ -66,20 +68,39 @@ const within = ({ zone, begins, ends }: Reign, period: Repeated, at: number): In
   begins !== null && at < ends ? { from: begins, until: ends } : inZone(zone, period, at);
 
 function inZone(zone: string, period: Repeated, at: number): Interval {
+  if (typeof period === 'object') return countedInZone(zone, period, at);
   let first = firstDayOf(period, dayAt(zone, at));
   while (beginning(zone, nextOf(period, first)) <= at) first = nextOf(period, first);
   return { from: beginning(zone, first), until: beginning(zone, nextOf(period, first)) };
 }
 
+function countedInZone(zone: string, { days, months, openedAt }: Counted, at: number): Interval {
+  const opened = dayAt(zone, openedAt);
+  const dayOf = (index: number) =>
+    months === undefined ? opened + (days ?? 1) * index : addMonths(opened, months * index);
+  const longest = months === undefined ? (days ?? 1) : months * 31;
+  let index = Math.max(0, Math.floor((dayAt(zone, at) - opened) / longest) - 1);
+  while (beginning(zone, dayOf(index + 1)) <= at) index += 1;
+  return { from: beginning(zone, dayOf(index)), until: beginning(zone, dayOf(index + 1)) };
+}
+
+/** The same day of another month, or the last one of a month that is shorter. */
+function addMonths(day: number, months: number): number {
+  const date = new Date(day * DAY_MS);
+  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth() + months];
+  const lastDay = new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
+  return Date.UTC(year, month, Math.min(date.getUTCDate(), lastDay)) / DAY_MS;
+}
+
 /** Days are counted from 1970-01-01, which was a Thursday. */
-function firstDayOf(period: Repeated, day: number): number {
+function firstDayOf(period: Exclude<Repeated, Counted>, day: number): number {
   if (period === 'DAY') return day;
   if (period === 'WEEK') return day - ((((day + 3) % 7) + 7) % 7);
   const date = new Date(day * DAY_MS);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth(), 1) / DAY_MS;
 }
 
-function nextOf(period: Repeated, day: number): number {
+function nextOf(period: Exclude<Repeated, Counted>, day: number): number {
   if (period !== 'MONTH') return day + (period === 'DAY' ? 1 : 7);
   const date = new Date(day * DAY_MS);
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1) / DAY_MS;

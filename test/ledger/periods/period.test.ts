@@ -535,6 +535,23 @@ describe('across any changes of zone', () => {
   });
 });
 
+test('the audit finds the same ends of periods that are counted from an opening', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(histories, hurried),
+      counted,
+      fc.nat({ max: 2_000 }),
+      (zones, every, days) => {
+        const at = every.since + days * 24 * HOUR_MS;
+        const { since, ...length } = every;
+        const said = intervalAt(zones, { ...length, openedAt: since }, at);
+        expect(said.until).toBe(periodAt(zones, every, at).until);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
 test('an account that names UTC has the periods of one without a zone', () => {
   fc.assert(
     fc.property(instants, instants, (at, other) => {
