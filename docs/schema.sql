@@ -52,6 +52,7 @@ grant select on rate_cards to scrip_runtime;
 create table accounts (
   account_id         text not null,           -- given by the caller
   opened_at          timestamptz(3) not null,
+  time_zones         jsonb,                   -- the zones it was given, oldest first, each with the millisecond when; null: always UTC
   closed_at          timestamptz(3),          -- null while the account is open
   state              text not null,
   suspension         jsonb,                   -- new work is refused; null: it is not
@@ -115,7 +116,8 @@ create index accounts_by_label on accounts using gin (labels);
 create index accounts_closed on accounts (account_id) where state = 'CLOSED';
 create index accounts_suspended on accounts (account_id) where suspension is not null;
 create index accounts_in_shadow on accounts (account_id) where shadow is not null and shadow ->> 'until' is null;
-alter table accounts alter column suspension set statistics 0,
+alter table accounts alter column time_zones set statistics 0,
+  alter column suspension set statistics 0,
   alter column labels set statistics 0,
   alter column auto_top_up set statistics 0,
   alter column top_ups set statistics 0,
@@ -123,11 +125,12 @@ alter table accounts alter column suspension set statistics 0,
   alter column budgets set statistics 0,
   alter column shadow set statistics 0,
   alter column last_hash set statistics 0;
-grant select, insert, update (closed_at, state, suspension, plan_id, display_name, labels,
-  low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at, statement_due_at,
-  statement_plan_id, events_hash, caller_days, budgets, shadow, owed, seq, grant_count, event_count,
-  remaining, reserved, granted, scheduled, overage, overage_reserved, overage_limit, allowance_due_at,
-  has_limited_grants, due_at, last_at, last_hash, version) on accounts to scrip_runtime;
+grant select, insert, update (time_zones, closed_at, state, suspension, plan_id, display_name,
+  labels, low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at,
+  statement_due_at, statement_plan_id, events_hash, caller_days, budgets, shadow, owed, seq,
+  grant_count, event_count, remaining, reserved, granted, scheduled, overage, overage_reserved,
+  overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash, version) on
+  accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (

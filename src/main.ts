@@ -48,7 +48,10 @@ async function main() {
   logTelemetryFailures(log);
   for (const warning of telemetryWarnings) log.warn(warning);
   // `src/` or `dist/`: bin/run chooses.
-  log.info({ node: process.version }, `starting from ${basename(import.meta.dirname)}/`);
+  log.info(
+    { node: process.version, time_zone_data: process.versions.tz },
+    `starting from ${basename(import.meta.dirname)}/`,
+  );
   const plans = await readPlanFiles(config.PLANS_DIRECTORY);
   // Only the embedded database gets its plans from this process.
   const listed = readCells(config);

@@ -11,6 +11,7 @@ import {
   type ShadowMode,
   SuspendAccountResponse,
   type Suspension,
+  UpdateAccountResponse,
 } from '../gen/billing/v1/account_service.ts';
 import type { LowBalanceLevel } from '../gen/billing/v1/pricing.ts';
 import { after } from './charge.ts';
@@ -25,6 +26,7 @@ import { deadline, type ServiceOptions, serviceCommand, withService } from './se
 type OpenOptions = MutationOptions & {
   readonly plan: string;
   readonly name: string;
+  readonly timeZone: string;
   readonly label: ReadonlyMap<string, string>;
 };
 
@@ -35,17 +37,23 @@ export const accountOpen = mutationCommand('open', {
   .argument('<account>')
   .requiredOption('--plan <plan>', 'such as verts; plans list names them')
   .option('--name <text>', 'for people', '')
+  .option('--time-zone <zone>', "such as Europe/Berlin; default: the plan's, or UTC", '')
   .option('--label <name=value>', 'can be repeated', label, new Map())
   .action(
     exitWith(async (accountId: string, options: OpenOptions) => {
-      const { plan: planId, name: displayName, label: labels } = options;
-      const request = { accountId, planId, displayName, labels: new Map(labels) };
+      const { plan: planId, name: displayName, label: labels, timeZone } = options;
+      const request = { accountId, planId, displayName, labels: new Map(labels), timeZone };
       return await change(
         options,
         ({ accounts }, requestId) => accounts.openAccount({ ...request, requestId }, deadline()),
         (response) => ({
           json: named(OpenAccountResponse, response),
-          said: [['opened', accountId], ['plan', planId], ...after(response)],
+          said: [
+            ['opened', accountId],
+            ['plan', planId],
+            ...zoneOf(response.account),
+            ...after(response),
+          ],
         }),
       );
     }),
@@ -77,6 +85,7 @@ const accountFacts = (account: Account): readonly string[] => {
     ['name', account.displayName],
     ['labels', labelsText(account.labels)],
     ['opened', instant(account.openedAt)],
+    ['time zone', account.timeZone],
     ['closed', instant(account.closedAt)],
     ['suspended', account.suspension ? suspensionText(account.suspension) : ''],
     ['shadow mode', account.shadowMode ? shadowModeText(account.shadowMode) : ''],
@@ -86,6 +95,10 @@ const accountFacts = (account: Account): readonly string[] => {
     ['top-up due', instant(account.topUpDueAt)],
   ]);
 };
+
+/** Of an account that is not in UTC. */
+const zoneOf = (account: Account | undefined): readonly (readonly [string, string])[] =>
+  account && account.timeZone !== 'UTC' ? [['time zone', account.timeZone]] : [];
 
 const suspensionText = ({ since, reason, caller, running }: Suspension): string =>
   `${instant(since)} by ${caller}: ${reason}${running === RunningWork.STOP ? '; running jobs are stopped' : ''}`;
@@ -132,6 +145,32 @@ export const accountMove = mutationCommand('move', {
             ],
           }),
         ),
+    ),
+  );
+
+export const accountTimeZone = mutationCommand('time-zone', {
+  description:
+    'Changes the time zone of an account, at whose midnight its allowances, budgets and statements turn. The day, week ' +
+    'and month that are running end as they were.',
+  examples: ['acme Europe/Berlin', 'acme UTC'],
+})
+  .argument('<account>')
+  .argument('<zone>', 'an IANA name')
+  .action(
+    exitWith(async (accountId: string, timeZone: string, options: MutationOptions) =>
+      change(
+        options,
+        ({ accounts }, requestId) =>
+          accounts.updateAccount({ accountId, timeZone, requestId }, deadline()),
+        (response) => ({
+          json: named(UpdateAccountResponse, response),
+          said: [
+            ['account', accountId],
+            ['time zone', response.account?.timeZone ?? ''],
+            ...after(response),
+          ],
+        }),
+      ),
     ),
   );
 

@@ -80,7 +80,7 @@ const bucketLines = (buckets: readonly BucketBalance[]): readonly string[] =>
     ]),
   );
 
-function linesOf({ balance, grants }: GetBalanceResponse): readonly string[] {
+function linesOf({ balance, grants, timeZone }: GetBalanceResponse): readonly string[] {
   if (!balance) return [];
   const { available, reserved, remaining, overage, overageLimit, nextExpiry, limited } = balance;
   const facts = [
@@ -96,6 +96,7 @@ function linesOf({ balance, grants }: GetBalanceResponse): readonly string[] {
       ? [`expires    ${nextExpiry.credits} credits ${instant(nextExpiry.expiresAt)}`]
       : []),
     ...(balance.lowBalance ? ['low        the balance is low'] : []),
+    ...(timeZone === 'UTC' ? [] : [`time zone  ${timeZone}`]),
     `as of      ${instant(balance.asOf)}, entry ${balance.seq}`,
   ];
   return grants.length > 0 ? [...facts, '', ...grantLines(grants)] : facts;

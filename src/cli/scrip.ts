@@ -6,6 +6,7 @@ import {
   accountResume,
   accountShow,
   accountSuspend,
+  accountTimeZone,
 } from './account.ts';
 import { accountList } from './account-list.ts';
 import { accountTopUp } from './account-top-up.ts';
@@ -67,6 +68,7 @@ export const scrip = program([
     accountList,
     accountMove,
     accountTopUp,
+    accountTimeZone,
     accountSuspend,
     accountResume,
     accountClose,

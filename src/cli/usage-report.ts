@@ -23,6 +23,7 @@ type Options = ServiceOptions & {
   readonly per?: Granularity;
   readonly from?: Date;
   readonly to?: Date;
+  readonly accountTimeZone: boolean;
   readonly csv: boolean;
   readonly limit: number;
 };
@@ -68,6 +69,7 @@ const report = serviceCommand('report', {
   .option('--per <length>', 'hour, day or month', oneOf<Granularity>(Granularity, 'length of time'))
   .option('--from <date>', 'a full hour, UTC; default: the present month', instantOption)
   .option('--to <date>', 'a full hour, UTC, excluded; default: now', instantOption)
+  .option('--account-time-zone', 'days and months are those of the account, not of UTC', false)
   .option('--csv', 'CSV, with all rows', false)
   .option('--limit <number>', 'at most so many rows', toLimit, 100)
   .action(
@@ -100,7 +102,7 @@ const BY_OPERATION: By = { groupBy: [Dimension.OPERATION], label: '' };
 async function readAll(
   { statements }: Scrip,
   accountId: string | undefined,
-  { plan, by = BY_OPERATION, per, from, to }: Options,
+  { plan, by = BY_OPERATION, per, from, to, accountTimeZone }: Options,
   rowsMax: number,
 ): Promise<Read> {
   const request = {
@@ -111,6 +113,7 @@ async function readAll(
     granularity: per ?? Granularity.UNSPECIFIED,
     from,
     to,
+    inAccountTimeZone: accountTimeZone,
   };
   const rows: UsageSum[] = [];
   for (let pageToken = ''; ; ) {

@@ -52,7 +52,7 @@ export async function loadCounters(
       ...jobsOfRefundables(refundables.get(accountId) ?? []),
     ];
     for (const { job, operations } of jobs)
-      for (const key of counterKeysOf(account.budgets ?? [], job, operations)) {
+      for (const key of counterKeysOf(account, job, operations)) {
         const name = counterName(key);
         if (known.has(name)) continue;
         known.set(name, { accountId, ...key, used: 0n, reportedCap: null });

@@ -5,7 +5,7 @@ import type { AutoTopUp } from './auto-top-up.ts';
 import type { Budget } from './budget.ts';
 import type { CallerDays } from './caller-limits.ts';
 import type { Labels } from './entry.ts';
-import { monthStart } from './month.ts';
+import { isSameMonth, type Zones } from './periods/period.ts';
 import type { TopUps } from './top-up.ts';
 
 export type AccountState = 'OPEN' | 'CLOSED';
@@ -52,6 +52,8 @@ export type Account = {
   /** When a worker must start or check a top-up; null: nothing to do. */
   topUpDueAt: number | null;
   readonly openedAt: number;
+  /** Its periods turn at midnight of them. Null: always UTC, as of most accounts. */
+  timeZones: Zones;
   closedAt: number | null;
   /** Null: it is not suspended. */
   suspension: Suspension | null;
@@ -116,7 +118,7 @@ export const isInShadowMode = ({ shadow }: Account): boolean => shadow?.until ==
 
 /** Overage used in the calendar month of `now`. Each month counts from 0. */
 export const currentOverage = (account: Account, now: number): bigint =>
-  monthStart(now) === monthStart(account.lastAt) ? account.overage : 0n;
+  isSameMonth(account.timeZones, now, account.lastAt) ? account.overage : 0n;
 
 /** remaining − reserved − reserved overage: negative where only overage is reserved. */
 export const availableCredits = ({ remaining, reserved, overageReserved }: Account): bigint =>

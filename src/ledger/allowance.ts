@@ -1,49 +1,39 @@
 /** Allowances: what a plan grants every period, when a period starts, and what rolls over into it. */
-import assert from 'node:assert/strict';
 import { min } from '../min.ts';
-import { expiryOf } from '../pricing/packs.ts';
-import type { Allowance, Validity } from '../pricing/plan.ts';
+import type { Allowance } from '../pricing/plan.ts';
+import type { Account } from './account.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
 import { expireGrant } from './expire-grant.ts';
 import { DEFAULT_PRIORITY, type Grant, grantAvailable } from './grant.ts';
 import { grantDetails, instantText } from './grant-details.ts';
-import { formatMonth, monthStart } from './month.ts';
+import { type Every, monthNameAt, type Period, periodAt, periodFrom } from './periods/period.ts';
 
-/** The half-open interval [from, until) in epoch milliseconds. */
-export type Period = { readonly from: number; readonly until: number };
-
-const DAY_MS = 86_400_000;
+type Opened = Pick<Account, 'openedAt' | 'timeZones'>;
 
 /**
- * The period that contains `at`. Periods other than the calendar month are counted from the account's
- * opening, not from the previous period: with months from the 31st, a period starts on the last day of
- * February and the next one on 31 March.
+ * The period that contains `at`. Periods other than the calendar month are counted from the account's opening. In UTC
+ * they turn at its time of day; of an account with a time zone they turn at midnight, days after the day of its
+ * opening.
  */
-export function periodOf(every: Allowance['every'], openedAt: number, at: number): Period {
-  if (every === 'month') return { from: monthStart(at), until: monthStart(at, 1) };
-  const startOf = (index: number) =>
-    index === 0 ? openedAt : addLength(multiplyLength(every, index), openedAt);
-  const longestMs = 'days' in every ? every.days * DAY_MS : every.months * 31 * DAY_MS;
-  let index = Math.max(0, Math.floor((at - openedAt) / longestMs));
-  while (startOf(index + 1) <= at) index += 1;
-  return { from: startOf(index), until: startOf(index + 1) };
-}
+export const allowancePeriodAt = (
+  { openedAt, timeZones }: Opened,
+  { every }: Pick<Allowance, 'every'>,
+  at: number,
+): Period => periodAt(timeZones, toEvery(every, openedAt), at);
 
-type Length = NonNullable<Validity>;
+const toEvery = (every: Allowance['every'], since: number): Every =>
+  every === 'month' ? every : { ...every, since };
 
-const multiplyLength = (length: Length, factor: number): Length =>
-  'days' in length ? { days: length.days * factor } : { months: length.months * factor };
-
-function addLength(length: Length, fromMs: number): number {
-  const at = expiryOf(length, fromMs);
-  assert(at !== null, 'a length of time ends');
-  return at;
-}
-
-/** The name of a period in the ledger: the month, or the first moment of any other period. */
-export const periodName = (every: Allowance['every'], from: number): string =>
-  every === 'month' ? formatMonth(from) : new Date(from).toISOString();
+/**
+ * The name of a period in the ledger: the month, or the first moment of any other period. The first month after another
+ * period may begin late, and ends as months do.
+ */
+export const periodName = (
+  { timeZones }: Pick<Account, 'timeZones'>,
+  { every }: Pick<Allowance, 'every'>,
+  { from, until }: Period,
+): string => (every === 'month' ? monthNameAt(timeZones, until - 1) : new Date(from).toISOString());
 
 /**
  * Grants the allowance of the period that starts at `allowanceDueAt`, and schedules the next one. An
@@ -53,8 +43,9 @@ export const periodName = (every: Allowance['every'], from: number): string =>
 export function grantAllowance(book: Book, allowance: Allowance, origin: Origin) {
   const { account } = book;
   const { credits, every, rollover } = allowance;
-  const from = account.allowanceDueAt ?? periodOf(every, account.openedAt, book.now).from;
-  const { until } = periodOf(every, account.openedAt, from);
+  const from = account.allowanceDueAt ?? allowancePeriodAt(account, allowance, book.now).from;
+  const period = periodFrom(account.timeZones, toEvery(every, account.openedAt), from);
+  const { until } = period;
   expireBeyondRollover(book, rollover, origin);
   const grant = book.addGrant({
     amount: credits,
@@ -63,7 +54,7 @@ export function grantAllowance(book: Book, allowance: Allowance, origin: Origin)
     effectiveAt: from,
     expiresAt: rollover === 'none' ? until : null,
     source: 'ALLOWANCE',
-    sourceReference: periodName(every, from),
+    sourceReference: periodName(account, allowance, period),
     state: 'OPEN',
   });
   account.allowanceDueAt = until;

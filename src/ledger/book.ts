@@ -29,8 +29,8 @@ import type {
 import type { EventDraft, EventType } from './event.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
 import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
-import { monthStart } from './month.ts';
 import { payOwed, tellOfOwed } from './owed.ts';
+import { isSameMonth } from './periods/period.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
 import type { Reservation } from './reservation.ts';
@@ -344,12 +344,13 @@ export class Book {
   /** Applies the moves of a draft and appends it as the account's newest entry. What they bring may pay what is owed. */
   post(draft: EntryDraft, origin: Origin): UnsealedEntry {
     const { account } = this;
-    if (monthStart(this.now) !== monthStart(account.lastAt)) account.overage = 0n;
+    const { timeZones } = account;
+    if (!isSameMonth(timeZones, this.now, account.lastAt)) account.overage = 0n;
     const { overage, owed } = account;
     const { moves = NO_MOVES } = draft;
     applyMoves(this, moves);
     // A refund of an earlier month's overage leaves this month's count as it is.
-    if (draft.refunded && monthStart(draft.refunded.at) !== monthStart(this.now))
+    if (draft.refunded && !isSameMonth(timeZones, this.now, draft.refunded.at))
       account.overage = overage;
     assertInvariants(account);
     scheduleStatementForOverage(this, moves);

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { Failure } from '../failure.ts';
 import { MAX_CREDITS } from '../pricing/plan.ts';
+import type { Account } from './account.ts';
 import type { Demand } from './allocation/waterfall.ts';
 import type { Book } from './book.ts';
 import {
@@ -18,6 +19,7 @@ import {
 import { budgetPeriodAt } from './budget-period.ts';
 import type { Labels, Trace } from './entry.ts';
 import { budgetExceeded } from './failures.ts';
+import type { Zones } from './periods/period.ts';
 
 /** A reservation with all that follows from it, or a charge. */
 export type Job = {
@@ -61,14 +63,15 @@ export function planCounts(
   change: JobChange,
   { withinPeriod = false } = {},
 ): readonly BudgetCount[] | Failure {
-  const { budgets } = book.account;
+  const { budgets, timeZones } = book.account;
   if (budgets === null) return NONE;
   const counts: BudgetCount[] = [];
   for (const budget of budgets) {
-    if (withinPeriod && isPeriodOver(budget, job, book.now)) continue;
-    for (const { key, credits } of changesOn(budget, job, change)) {
+    if (withinPeriod && isPeriodOver(timeZones, budget, job, book.now)) continue;
+    for (const { key, credits } of changesOn(timeZones, budget, job, change)) {
       const counter = book.budgetCounter(key);
-      if (exceeds(budget, counter, credits)) return budgetExceeded(budget, counter, credits);
+      if (exceeds(budget, counter, credits))
+        return budgetExceeded(timeZones, budget, counter, credits);
       counts.push({ budget, counter, credits });
     }
   }
@@ -99,15 +102,15 @@ export function returnCounts(
 
 /** The counters that a job can change, whose usages are of these operations. What is loaded follows from it. */
 export function counterKeysOf(
-  budgets: readonly Budget[],
+  { budgets, timeZones }: Pick<Account, 'budgets' | 'timeZones'>,
   job: Job,
   operations: Iterable<string>,
 ): readonly BudgetCounterKey[] {
   const keys: BudgetCounterKey[] = [];
-  for (const budget of budgets) {
+  for (const budget of budgets ?? []) {
     if (!isCounted(budget, job)) continue;
     const { since, label, period } = budget;
-    const periodFrom = budgetPeriodAt(period, job.startedAt).from;
+    const periodFrom = budgetPeriodAt(timeZones, period, job.startedAt).from;
     const values = label === null ? [NO_VALUE, ...operations] : [labelValue(job, label)];
     for (const value of new Set(values))
       if (caps(budget, value)) keys.push({ since, periodFrom, value });
@@ -127,13 +130,14 @@ const caps = ({ value }: Budget, candidate: string): boolean =>
 const labelValue = ({ labels }: Job, label: string): string =>
   Object.hasOwn(labels, label) ? (labels[label] ?? NO_VALUE) : NO_VALUE;
 
-function isPeriodOver({ period }: Budget, { startedAt }: Job, now: number): boolean {
-  const { until } = budgetPeriodAt(period, startedAt);
+function isPeriodOver(zones: Zones, { period }: Budget, { startedAt }: Job, now: number): boolean {
+  const { until } = budgetPeriodAt(zones, period, startedAt);
   return until !== null && until <= now;
 }
 
 /** By how much a change adds to each counter of a budget; without those that it leaves as they are. */
 export function changesOn(
+  timeZones: Zones,
   budget: Budget,
   job: Job,
   { credits, byOperation }: JobChange,
@@ -146,7 +150,7 @@ export function changesOn(
   };
   if (label !== null) add(labelValue(job, label), credits);
   else for (const { operation, credits: ofOne } of byOperation()) add(operation ?? NO_VALUE, ofOne);
-  const periodFrom = budgetPeriodAt(period, job.startedAt).from;
+  const periodFrom = budgetPeriodAt(timeZones, period, job.startedAt).from;
   return [...changes].flatMap(([value, added]) =>
     added === 0n ? [] : [{ key: { since, periodFrom, value }, credits: added }],
   );
@@ -167,7 +171,7 @@ function reportExceeded(book: Book, budget: Budget, counter: BudgetCounter, trac
   if (enforcement === 'HARD' || cap === null || used <= cap) return;
   if (reportedCap !== null && reportedCap >= cap) return;
   counter.reportedCap = cap;
-  const { until } = budgetPeriodAt(period, periodFrom);
+  const { until } = budgetPeriodAt(book.account.timeZones, period, periodFrom);
   book.emitEvent(
     'budget.exceeded',
     {

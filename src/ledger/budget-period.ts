@@ -1,36 +1,16 @@
-/** The periods of budgets, in UTC. Nothing else knows where one begins. */
-import { monthStart } from './month.ts';
+/** The periods of budgets. */
+import { type Period, periodAt, type Zones } from './periods/period.ts';
 
 export const BUDGET_PERIODS = ['DAY', 'WEEK', 'MONTH', 'TOTAL'] as const;
 /** TOTAL never ends. */
 export type BudgetPeriod = (typeof BUDGET_PERIODS)[number];
 
-const DAY_MS = 86_400_000;
-/** 1970-01-05 was the first Monday. */
-const FIRST_MONDAY = 4 * DAY_MS;
+const ENDING = { DAY: 'day', WEEK: 'week', MONTH: 'month' } as const;
+const TOTAL = { from: 0, until: null } as const;
 
-/**
- * The period that contains `at`: the half-open interval [from, until) in epoch milliseconds. Weeks begin on
- * Monday. TOTAL is from 0, and until null.
- */
-export function budgetPeriodAt(
+/** The period of an account that contains `at`. Weeks begin on Monday. TOTAL is from 0, and until null. */
+export const budgetPeriodAt = (
+  zones: Zones,
   period: BudgetPeriod,
   at: number,
-): { readonly from: number; readonly until: number | null } {
-  switch (period) {
-    case 'DAY':
-      return lengthOf(DAY_MS, 0, at);
-    case 'WEEK':
-      return lengthOf(7 * DAY_MS, FIRST_MONDAY, at);
-    case 'MONTH':
-      return { from: monthStart(at), until: monthStart(at, 1) };
-    case 'TOTAL':
-      return { from: 0, until: null };
-  }
-}
-
-/** Periods of a fixed length, of which one begins at `origin`. */
-function lengthOf(lengthMs: number, origin: number, at: number) {
-  const from = origin + Math.floor((at - origin) / lengthMs) * lengthMs;
-  return { from, until: from + lengthMs };
-}
+): Period | typeof TOTAL => (period === 'TOTAL' ? TOTAL : periodAt(zones, ENDING[period], at));

@@ -14,6 +14,7 @@ import { budgetPeriodAt } from './budget-period.ts';
 import { buyablePacks } from './custom-pack.ts';
 import type { Grant, GrantState } from './grant.ts';
 import { creditsOwedFirst } from './owed.ts';
+import type { Zones } from './periods/period.ts';
 import type { Purchase } from './purchase.ts';
 import type { Reservation } from './reservation.ts';
 
@@ -66,13 +67,14 @@ export function accountSuspended({ accountId }: Account, { since, reason }: Susp
 
 /** `requested` is what the call would add to what was used. */
 export function budgetExceeded(
+  zones: Zones,
   budget: Budget,
   { value, used, periodFrom }: BudgetCounter,
   requested: bigint,
 ): Failure {
   const { budgetId, label, period } = budget;
   const cap = (budget.enforcement === 'HARD' ? capOf(budget, value) : null) ?? MAX_CREDITS;
-  const { until } = budgetPeriodAt(period, periodFrom);
+  const { until } = budgetPeriodAt(zones, period, periodFrom);
   const resetsAt = until === null ? null : new Date(until).toISOString();
   const what = label === null ? `operation ${value || '(none)'}` : `${label} ${value || '(none)'}`;
   return new Failure(

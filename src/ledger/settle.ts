@@ -3,7 +3,7 @@
  * scheduled grants become effective, allowances are granted. A unit of work settles an account before
  * it decides commands, so no rule sees a reservation or grant whose time is over.
  */
-import { grantAllowance, periodOf } from './allowance.ts';
+import { allowancePeriodAt, grantAllowance } from './allowance.ts';
 import { disableWithoutPack } from './auto-top-up.ts';
 import type { Book } from './book.ts';
 import { returnCounts } from './budget-counts.ts';
@@ -51,7 +51,7 @@ export function syncPlanTerms(book: Book) {
   const { allowance } = plan.terms;
   if (!allowance || account.allowanceDueAt !== null) return;
   // A plan that has gained an allowance gives it to existing accounts from the next period on.
-  account.allowanceDueAt = periodOf(allowance.every, account.openedAt, now).until;
+  account.allowanceDueAt = allowancePeriodAt(account, allowance, now).until;
   book.changes.account = true;
   book.scheduleSettling(account.allowanceDueAt);
 }

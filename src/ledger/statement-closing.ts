@@ -2,7 +2,7 @@
 import type { Account } from './account.ts';
 import type { Book } from './book.ts';
 import { type Move, NO_GRANT, type Trace } from './entry.ts';
-import { monthStart } from './month.ts';
+import { monthAt, periodFrom } from './periods/period.ts';
 import type { Statement } from './statement.ts';
 
 /** Whether usage beyond grants is billed by statement. A closed account is not postpaid. */
@@ -37,7 +37,7 @@ export const isStatementDue = ({ statementDueAt }: Account, now: number): boolea
 
 /** Schedules the statement of the month that contains `at`. */
 function scheduleStatement(book: Book, at: number) {
-  book.account.statementDueAt = monthStart(at, 1);
+  book.account.statementDueAt = monthAt(book.account.timeZones, at).until;
   book.changes.settings = true;
 }
 
@@ -75,7 +75,9 @@ export function closeStatement(
     emitStatementClosed(book, statement, trace);
     forbidEntriesBefore(book, dueAt);
   }
-  account.statementDueAt = moreMonthsFollow ? monthStart(dueAt, 1) : null;
+  account.statementDueAt = moreMonthsFollow
+    ? periodFrom(account.timeZones, 'month', dueAt).until
+    : null;
   account.statementPlanId = postpaid ? account.planId : null;
   book.changes.settings = true;
 }

@@ -8,8 +8,8 @@
 import { type AutoTopUp, disableMismatched, isStillWanted } from './auto-top-up.ts';
 import type { Book } from './book.ts';
 import type { Origin } from './entry.ts';
-import { monthStart } from './month.ts';
 import { creditsOwedFirst } from './owed.ts';
+import { monthAt, type Zones } from './periods/period.ts';
 import type { Purchase } from './purchase.ts';
 import { generalAvailable, usableCredits } from './usable-credits.ts';
 
@@ -66,8 +66,8 @@ export const backoffMs = (failures: number): number =>
   Math.min(BACKOFF_MS * 2 ** (failures - 1), BACKOFF_MAX_MS);
 
 /** Packs that count towards the cap of the month of `now`. */
-export const countInMonth = ({ month, count }: TopUps, now: number): number =>
-  month === monthStart(now) ? count : 0;
+export const countInMonth = (zones: Zones, { month, count }: TopUps, now: number): number =>
+  month === monthAt(zones, now).from ? count : 0;
 
 /**
  * Updates when a worker must act on the account's top-ups. Called after settling and after each command,
@@ -94,16 +94,16 @@ function earliestDueAt(book: Book): number | null {
   if (topUps.purchaseId !== null) return topUps.leaseExpiresAt;
   if (!autoTopUp || state !== 'OPEN' || account.suspension || missingCredits(book, autoTopUp) <= 0n)
     return null;
-  return allowedAt(topUps, autoTopUp, now);
+  return allowedAt(account.timeZones, topUps, autoTopUp, now);
 }
 
 /** The first moment at which cool-down, back-off and cap allow a top-up; 0: they do not limit it. */
-function allowedAt(topUps: TopUps, autoTopUp: AutoTopUp, now: number): number {
-  const isCapped = countInMonth(topUps, now) >= autoTopUp.monthlyCap;
+function allowedAt(zones: Zones, topUps: TopUps, autoTopUp: AutoTopUp, now: number): number {
+  const isCapped = countInMonth(zones, topUps, now) >= autoTopUp.monthlyCap;
   return Math.max(
     topUps.startedAt === null ? 0 : topUps.startedAt + autoTopUp.coolDownMs,
     topUps.retryAt ?? 0,
-    isCapped ? monthStart(now, 1) : 0,
+    isCapped ? monthAt(zones, now).until : 0,
   );
 }
 
@@ -135,7 +135,7 @@ export function requestTopUp(book: Book, shortfall: bigint) {
   const { autoTopUp } = account;
   const topUps = account.topUps ?? NO_TOP_UPS;
   if (!autoTopUp?.onRefusal || account.state !== 'OPEN' || topUps.purchaseId !== null) return;
-  if (allowedAt(topUps, autoTopUp, now) > now) return;
+  if (allowedAt(account.timeZones, topUps, autoTopUp, now) > now) return;
   const available = generalAvailable(account, grants);
   setTopUps(book, { ...topUps, refusal: { at: now, shortfall, available } });
 }
@@ -168,20 +168,24 @@ export function recordTopUpOutcome(book: Book, purchase: Purchase, origin: Origi
 
 /** A top-up that was declined has been paid after all: it counts, and its payment method works. */
 function recordLatePayment(book: Book, topUps: TopUps, purchase: Purchase) {
-  const count = topUps.count + countedPacks(topUps, purchase);
+  const count = topUps.count + countedPacks(book, topUps, purchase);
   setTopUps(book, { ...topUps, count, failures: 0, retryAt: null });
 }
 
 /** A top-up has taken another amount than ordered: it counts, and no further one follows by itself. */
 function recordMismatch(book: Book, topUps: TopUps, purchase: Purchase, origin: Origin) {
-  const count = topUps.count + countedPacks(topUps, purchase);
+  const count = topUps.count + countedPacks(book, topUps, purchase);
   setTopUps(book, { ...topUps, count, refusal: null });
   disableMismatched(book, origin);
 }
 
 /** What a purchase adds to the count, if it was made in the month that the count is about. */
-function countedPacks({ month }: TopUps, { createdAt, quantity }: Purchase): number {
-  return month === monthStart(createdAt) ? quantity : 0;
+function countedPacks(
+  { account }: Book,
+  { month }: TopUps,
+  { createdAt, quantity }: Purchase,
+): number {
+  return month === monthAt(account.timeZones, createdAt).from ? quantity : 0;
 }
 
 type Decline = {

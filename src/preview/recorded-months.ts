@@ -64,6 +64,8 @@ const MONTHS_SQL = `
   where a.plan_id = $1
   order by a.account_id`;
 
+const DAY_MS = 86_400_000;
+
 export type AccountMonth = RecordedMonth & { readonly accountId: string };
 
 /** Yields one month for every account of the plan, sorted by account id. */
@@ -86,14 +88,19 @@ export async function* readRecordedMonths(
   /** The rates that will price a month that is not closed; null if no statement will close it. */
   function ratesOfOpen(row: Row, end: number): OverageRates | null {
     const dueAt: number | null = row['due_at']!;
-    if (dueAt === null || dueAt > end) return null;
+    if (dueAt === null) return null;
+    const [due, previewed] = [monthEndingAt(dueAt), monthEndingAt(end)];
+    if (due > previewed) return null;
     // Earlier months are still to be closed. Until then the account's present plan is the best guess.
-    if (dueAt < end) return ratesOf.get(accountsOf) ?? null;
+    if (due < previewed) return ratesOf.get(accountsOf) ?? null;
     const planId: string | null = row['statement_plan_id']!;
     // The account has left postpaid plans: remaining overage has the rates of its last statement.
     return planId === null ? storedRates(row['rates_before']) : (ratesOf.get(planId) ?? null);
   }
 }
+
+/** In every time zone, a month ends within a day of its end in UTC. */
+const monthEndingAt = (end: number): string => formatMonth(end - 2 * DAY_MS);
 
 const schema = overageRatesSchema(jsonIntegers).nullable();
 

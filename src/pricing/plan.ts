@@ -118,7 +118,7 @@ export type Pack = {
 /** Credits given every period. */
 export type Allowance = {
   readonly credits: bigint;
-  /** The calendar month in UTC, or a period counted from the account's opening. */
+  /** The calendar month, or a period counted from the account's opening. */
   readonly every: 'month' | NonNullable<Validity>;
   /** How many credits stay at the end of a period: none, all, or at most `upTo`. */
   readonly rollover: 'none' | 'all' | { readonly upTo: bigint };
@@ -155,6 +155,8 @@ export type Terms = {
   readonly payOwed: boolean;
   /** How long before a grant's expiry grant.expiring is emitted. 0: never. */
   readonly expiringNoticeMs: number;
+  /** The time zone of accounts that are opened without one, by its canonical name. Null: UTC. */
+  readonly timeZone: string | null;
 };
 
 /** A plan without its prices. Published ones have versions of their own: they change without a new rate card. */

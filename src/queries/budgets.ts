@@ -53,7 +53,7 @@ export async function readBudgetUses(
         if (uses.length >= limit || (after && budget.budgetId < after.budgetId)) continue;
         const afterValue = budget.budgetId === after?.budgetId ? after.value : null;
         const page = { value: wanted.value, afterValue, limit: limit - uses.length };
-        uses.push(...(await usesOf(em, accountId, budget, at, expired, page)));
+        uses.push(...(await usesOf(em, account, budget, at, expired, page)));
       }
       return { budgets, uses };
     },
@@ -74,18 +74,19 @@ type Page = Pick<UsesWanted, 'value' | 'limit'> & { readonly afterValue: string 
 
 async function usesOf(
   em: Em,
-  accountId: string,
+  { accountId, timeZones }: Account,
   budget: Budget,
   at: number,
   expired: readonly Reservation[],
   page: Page,
 ): Promise<readonly BudgetUse[]> {
-  const period = budgetPeriodAt(budget.period, at);
+  const period = budgetPeriodAt(timeZones, budget.period, at);
   const counters = await findCounters(em, accountId, budget, period.from, page);
   const used = new Map(namedValues(budget, page).map((value) => [value, 0n]));
   for (const counter of counters) used.set(counter.value, counter.used);
   for (const reservation of expired)
     for (const { key, credits } of changesOn(
+      timeZones,
       budget,
       jobOf(reservation),
       returnedByEnd(reservation),

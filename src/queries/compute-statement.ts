@@ -1,6 +1,6 @@
 /** The statement of an account's month, computed from its entries and priced as if it were closed now. */
 import type { Account } from '../ledger/account.ts';
-import { formatMonth, monthStart } from '../ledger/month.ts';
+import { nameOfMonth, type Period } from '../ledger/periods/period.ts';
 import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { billMonth } from '../statements/bill.ts';
@@ -8,22 +8,22 @@ import type { Catalogue } from '../store/catalogue.ts';
 import { countMonth } from './month-usage.ts';
 import { findStatements, findStatementsOfMonths } from './statements.ts';
 
-/** The month that begins at `start`. Entries newer than `account` are not counted. */
+/** Of a month of the account. Entries newer than `account` are not counted. */
 export async function computeStatement(
   em: Em,
   catalogue: Catalogue,
   account: Account,
-  start: number,
+  period: Period,
 ): Promise<Statement> {
   const { accountId } = account;
-  const month = formatMonth(start);
-  const { afterSeq, lastSeq, ...used } = await countMonth(em, account, start);
+  const month = nameOfMonth(period);
+  const { afterSeq, lastSeq, ...used } = await countMonth(em, account, period);
   const [firstRefunded] = [...used.refundedEarlier.keys()].sort();
   const closed =
     firstRefunded === undefined
       ? []
       : await findStatementsOfMonths(em, accountId, firstRefunded, month);
-  const { planId, rates } = await pricesOf(em, catalogue, account, start);
+  const { planId, rates } = await pricesOf(em, catalogue, account, period);
   const { usage, creditsUsed, overage, owed, owedPaid } = used;
   return {
     accountId,
@@ -46,15 +46,15 @@ async function pricesOf(
   em: Em,
   catalogue: Catalogue,
   account: Account,
-  start: number,
+  period: Period,
 ): Promise<Pick<Statement, 'planId' | 'rates'>> {
   const { accountId, planId, statementPlanId, statementDueAt } = account;
-  if (statementDueAt !== monthStart(start, 1)) return { planId, rates: null };
+  if (statementDueAt !== period.until) return { planId, rates: null };
   if (statementPlanId !== null) {
     const published = await catalogue.findPlan(statementPlanId, statementDueAt);
     return { planId: statementPlanId, rates: published?.terms.terms.overage?.rates ?? null };
   }
   // The account has left postpaid plans. Adjustments of its months have the prices of its last statement.
-  const [last] = await findStatements(em, accountId, formatMonth(start), 1);
+  const [last] = await findStatements(em, accountId, nameOfMonth(period), 1);
   return last ?? { planId, rates: null };
 }

@@ -3,7 +3,7 @@
  * entries never change, and the unit of work that closes the month makes sure that no more were added.
  */
 import type { Account } from '../ledger/account.ts';
-import { formatMonth, monthStart } from '../ledger/month.ts';
+import { monthNameAt, type Period } from '../ledger/periods/period.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { attributeEntries } from '../statements/attributions.ts';
@@ -27,15 +27,18 @@ export type CountedMonth = MonthUsage & {
   readonly lastSeq: bigint;
 };
 
-/** The month that begins at `start`. Entries newer than `account` are not counted. */
-export async function countMonth(em: Em, account: Account, start: number): Promise<CountedMonth> {
-  const { accountId, seq, lastAt } = account;
-  const before = await findStatement(em, accountId, formatMonth(monthStart(start, -1)));
-  const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, accountId, start, seq));
-  const end = monthStart(start, 1);
-  const lastSeq = lastAt < end ? seq : await lastSeqBefore(em, accountId, end, seq);
+/** Of a month of the account. Entries newer than `account` are not counted. */
+export async function countMonth(
+  em: Em,
+  account: Account,
+  { from, until }: Period,
+): Promise<CountedMonth> {
+  const { accountId, seq, lastAt, timeZones } = account;
+  const before = await findStatement(em, accountId, monthNameAt(timeZones, from - 1));
+  const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, accountId, from, seq));
+  const lastSeq = lastAt < until ? seq : await lastSeqBefore(em, accountId, until, seq);
 
-  const tally = new MonthTally(afterSeq);
+  const tally = new MonthTally(afterSeq, (at) => monthNameAt(timeZones, at));
   for (let after = afterSeq; after < lastSeq; after += PAGE_SIZE) {
     const upTo = after + PAGE_SIZE < lastSeq ? after + PAGE_SIZE : lastSeq;
     const page = await usageEntries(em, accountId, after, upTo);

@@ -22,6 +22,8 @@ export type UsageQuery = {
   readonly to: number;
   /** Null: one row for the whole period. */
   readonly granularity: Granularity | null;
+  /** First moments of the days or months that rows sum, each a full hour. Null: those of UTC. */
+  readonly turns: readonly number[] | null;
   readonly groupBy: ReadonlySet<Dimension>;
   /** The label of the dimension `label`. */
   readonly label: string;
@@ -78,9 +80,19 @@ export type KeyColumn = {
   readonly isStored: boolean;
 };
 
+/** Where the period of a row begins. */
+function periodOf({ granularity, turns, from }: UsageQuery): string {
+  if (!granularity) return fromMillis(`${from}`);
+  if (!turns) return `date_trunc('${granularity}', hour, 'UTC')`;
+  const instants = turns.map((at) => `"${new Date(at).toISOString()}"`).join();
+  const starts = `'{${instants}}'::timestamptz[]`;
+  return `(${starts})[width_bucket(hour, ${starts})]`;
+}
+
 /** What divides the rows, in their order. */
-export function keyColumns({ granularity, groupBy, from }: UsageQuery): readonly KeyColumn[] {
-  const period = granularity ? `date_trunc('${granularity}', hour, 'UTC')` : fromMillis(`${from}`);
+export function keyColumns(query: UsageQuery): readonly KeyColumn[] {
+  const { groupBy } = query;
+  const period = periodOf(query);
   const column = (name: string, type = 'text', isStored = true) => ({
     name,
     sql: name,

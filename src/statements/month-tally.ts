@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { type Move, NO_GRANT } from '../ledger/entry.ts';
 import type { GrantCategory } from '../ledger/grant.ts';
-import { formatMonth } from '../ledger/month.ts';
 import type { MonthUsage, OperationUsage } from '../ledger/statement.ts';
 import {
   type AttributedUsage,
@@ -39,6 +38,8 @@ export type LookupResults = {
 export class MonthTally {
   /** The month's entries come after this seq. */
   readonly #afterSeq: bigint;
+  /** The name of the account's month of an instant. */
+  readonly #monthOf: (at: number) => string;
   readonly #attributions = new Attributions();
   readonly #operations = new Map<string, OperationUsage>();
   readonly #categories = new Map<bigint, GrantCategory>();
@@ -50,8 +51,9 @@ export class MonthTally {
   #owed = 0n;
   #owedPaid = 0n;
 
-  constructor(afterSeq: bigint) {
+  constructor(afterSeq: bigint, monthOf: (at: number) => string) {
     this.#afterSeq = afterSeq;
+    this.#monthOf = monthOf;
   }
 
   /** What must be looked up before the next page of entries is added. */
@@ -117,7 +119,7 @@ export class MonthTally {
     assert(original, `entry ${refundedSeq}, which entry ${seq} refunds, was not looked up`);
     const returned = moves.filter(({ from }) => from === 'consumed');
     if (refundedSeq <= this.#afterSeq) {
-      const month = formatMonth(original.at);
+      const month = this.#monthOf(original.at);
       for (const { to, credits } of returned)
         if (to === 'overage')
           this.#refundedEarlier.set(month, (this.#refundedEarlier.get(month) ?? 0n) + credits);

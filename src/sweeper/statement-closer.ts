@@ -10,7 +10,7 @@ import { Failure } from '../failure.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
 import type { Lanes } from '../lanes/lanes.ts';
 import type { Trace } from '../ledger/entry.ts';
-import { monthStart } from '../ledger/month.ts';
+import { monthEndingAt } from '../ledger/periods/period.ts';
 import { isStatementDue } from '../ledger/statement-closing.ts';
 import type { Em } from '../pg/orm.ts';
 import { findAccount } from '../queries/accounts.ts';
@@ -51,7 +51,8 @@ export class StatementCloser {
       const dueAt = account?.statementDueAt ?? null;
       if (!account || dueAt === null || !isStatementDue(account, clock.now())) return;
       if (!clock.isReliable) throw clockUnreliable();
-      const statement = await computeStatement(em(), catalogue, account, monthStart(dueAt, -1));
+      const month = monthEndingAt(account.timeZones, dueAt);
+      const statement = await computeStatement(em(), catalogue, account, month);
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
       const failure = await lanes.closeStatement(accountId, closing, cause);

@@ -6,6 +6,7 @@ import { canonicalJson } from '../canonical.ts';
 import type { Account, ShadowMode, Suspension } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { EntryKind, Labels, StoredEntry } from '../ledger/entry.ts';
+import type { ZoneChange } from '../ledger/periods/period.ts';
 import { readCount } from './erasure.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
@@ -50,6 +51,8 @@ export class AccountHistory {
     ['low_balance_levels', 'plan'],
     ['pause_floor', 'plan'],
   ]);
+  /** The zones that entries give it, each with the time of its entry. */
+  readonly #timeZones: ZoneChange[] = [];
   /** As personal data spell it. Null: erased, and not set again since. */
   #autoTopUp: string | null = 'off';
   /** When it was set. Null: never, or not known. */
@@ -99,6 +102,11 @@ export class AccountHistory {
       'low_balance_levels',
       levels?.join(',') ?? 'plan',
       this.#settings.get('low_balance_levels'),
+    );
+    compare(
+      'time_zones',
+      account.timeZones === null ? 'UTC' : canonicalJson(account.timeZones),
+      this.#timeZones.length === 0 ? 'UTC' : canonicalJson(this.#timeZones),
     );
     compare('pause_floor', pauseFloor?.toString() ?? 'plan', this.#settings.get('pause_floor'));
     // The service switches it off by itself, and says so in an event.
@@ -156,8 +164,9 @@ export class AccountHistory {
   }
 
   #open(entry: StoredEntry) {
-    const { opened_at: openedAt } = entry.details;
+    const { opened_at: openedAt, time_zone: zone } = entry.details;
     this.#openedAt = openedAt === undefined ? entry.at : Date.parse(openedAt);
+    if (zone !== undefined) this.#timeZones.push({ zone, at: this.#openedAt });
     const isErased = entry.erasedHash !== null;
     this.#displayName = isErased ? null : (entry.personal['display_name'] ?? '');
     this.#labels = isErased ? null : entry.labels;
@@ -166,8 +175,9 @@ export class AccountHistory {
   #update(entry: StoredEntry, report: Report) {
     const { at, details, personal, labels, erasedHash } = entry;
     const isErased = erasedHash !== null;
-    const { labels: labelCount, shadow_mode: shadowMode, ...settings } = details;
+    const { labels: labelCount, shadow_mode: shadowMode, time_zone: zone, ...settings } = details;
     if (shadowMode !== undefined) this.#setShadowMode(entry, shadowMode, report);
+    if (zone !== undefined) this.#changeZone(zone, at);
     for (const [name, value] of Object.entries(settings)) this.#settings.set(name, value);
     // An erased entry does not say whether it named the account, or set its auto top-up.
     this.#displayName = isErased ? null : (personal['display_name'] ?? this.#displayName);
@@ -178,6 +188,12 @@ export class AccountHistory {
     const count = Object.keys(labels).length;
     if (!isErased && count.toString() !== (labelCount ?? '0'))
       report(`its details say ${labelCount ?? 'nothing'} of its ${count} labels`);
+  }
+
+  #changeZone(zone: string, at: number) {
+    if (this.#timeZones.length === 0)
+      this.#timeZones.push({ zone: 'UTC', at: this.#openedAt ?? 0 });
+    this.#timeZones.push({ zone, at });
   }
 
   #erase({ details }: StoredEntry, report: Report) {

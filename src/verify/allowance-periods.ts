@@ -2,14 +2,18 @@
  * The periods of allowances, as plans state them: the calendar month, or a length that is counted from the opening
  * of the account.
  */
-import { monthEnd, monthNamed } from './statement-tally.ts';
+import type { Account } from '../ledger/account.ts';
+import { intervalAt } from './zone-periods.ts';
 
 const LENGTH = /^(\d+) (day|month)s?$/;
 const DAY_MS = 86_400_000;
 
+type Opened = Pick<Account, 'openedAt' | 'timeZones'>;
+
 /** The end of the period that the instant is in. Not a number where one of them is none. */
-export function endOfPeriod(every: string, openedAt: number, at: number): number {
-  if (every === 'month') return monthEnd(monthNamed(at));
+export function endOfPeriod(every: string, { openedAt, timeZones }: Opened, at: number): number {
+  if (every === 'month') return intervalAt(timeZones, 'MONTH', at).until;
+  if (timeZones !== null) return endInZones(every, openedAt, timeZones, at);
   const [, text, unit] = LENGTH.exec(every) ?? [];
   const length = Number(text);
   if (unit === 'day') {
@@ -20,6 +24,29 @@ export function endOfPeriod(every: string, openedAt: number, at: number): number
   let periods = Math.floor(months / length);
   while (addMonths(openedAt, periods * length) <= at) periods += 1;
   return addMonths(openedAt, periods * length);
+}
+
+function endInZones(
+  every: string,
+  openedAt: number,
+  timeZones: Account['timeZones'],
+  at: number,
+): number {
+  const [, text, unit] = LENGTH.exec(every) ?? [];
+  const length = Number(text);
+  if (!(length > 0 && Math.abs(openedAt) < 8e15)) return Number.NaN;
+  const period = unit === 'day' ? { days: length, openedAt } : { months: length, openedAt };
+  return intervalAt(timeZones, period, at).until;
+}
+
+/** In a zone, a turn that is so close to the end of a period that was written is that end. */
+const TURN_MS = 6 * 3_600_000;
+
+/** The end of the period that begins when another ended. */
+export function endOfPeriodFrom(every: string, account: Opened, from: number): number {
+  const end = endOfPeriod(every, account, from);
+  const isSame = account.timeZones !== null && end - from < TURN_MS;
+  return isSame ? endOfPeriod(every, account, end) : end;
 }
 
 /** Counted from 1970. */

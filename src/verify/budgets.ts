@@ -10,6 +10,7 @@ import { BudgetJobs, type JobChange, type Shares } from './budget-jobs.ts';
 import { type Erasure, readCount } from './erasure.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
+import { intervalAt } from './zone-periods.ts';
 
 type SaidBudget = Omit<Budget, 'exceptions'> & {
   /** Null: the entry was erased, and the value with it. */
@@ -19,12 +20,17 @@ type SaidBudget = Omit<Budget, 'exceptions'> & {
 type Used = { used: bigint; reportedCap: bigint | null };
 
 export class Budgets {
+  readonly #timeZones: Account['timeZones'];
   readonly #budgets = new Map<string, SaidBudget>();
   readonly #jobs = new BudgetJobs();
   readonly #used = new Map<string, Used>();
   /** Budgets, by `since`, of which some work is not known: it was erased. Others may have used more than is known. */
   readonly #partlyKnown = new Set<bigint>();
   #isErased = false;
+
+  constructor({ timeZones }: Pick<Account, 'timeZones'>) {
+    this.#timeZones = timeZones;
+  }
 
   /** Applies the account's next entry. */
   apply(entry: StoredEntry, report: Report) {
@@ -88,7 +94,10 @@ export class Budgets {
   #count(budget: SaidBudget, change: JobChange, at: number, report: Report) {
     const { job, isRefund } = change;
     if (budget.exceptions === null || job.startSeq <= budget.since) return;
-    const period = periodAt(budget.period, job.startedAt);
+    const period =
+      budget.period === 'TOTAL'
+        ? IN_TOTAL
+        : intervalAt(this.#timeZones, budget.period, job.startedAt);
     if (isRefund && period.until <= at) return;
     if (budget.label !== null && job.labels === null) {
       this.#partlyKnown.add(budget.since);
@@ -169,25 +178,7 @@ function changesOf({ label }: SaidBudget, { job, credits, byOperation }: JobChan
   return new Map([[labels && Object.hasOwn(labels, label) ? (labels[label] ?? '') : '', credits]]);
 }
 
-const DAY_MS = 86_400_000;
-
-function periodAt(period: Budget['period'], at: number) {
-  const date = new Date(at);
-  const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
-  const day = Date.UTC(year, month, date.getUTCDate());
-  switch (period) {
-    case 'DAY':
-      return { from: day, until: day + DAY_MS };
-    case 'WEEK': {
-      const from = day - ((date.getUTCDay() + 6) % 7) * DAY_MS;
-      return { from, until: from + 7 * DAY_MS };
-    }
-    case 'MONTH':
-      return { from: Date.UTC(year, month, 1), until: Date.UTC(year, month + 1, 1) };
-    case 'TOTAL':
-      return { from: 0, until: Number.POSITIVE_INFINITY };
-  }
-}
+const IN_TOTAL = { from: 0, until: Number.POSITIVE_INFINITY };
 
 const PERIODS: readonly string[] = ['DAY', 'WEEK', 'MONTH', 'TOTAL'] satisfies Budget['period'][];
 

@@ -73,7 +73,7 @@ class EntriesAudit {
   readonly #mutations: Mutations;
   readonly #history = new AccountHistory();
   readonly #callerDays: CallerDays;
-  readonly #budgets = new Budgets();
+  readonly #budgets: Budgets;
   readonly #erasure: Erasure;
   readonly #replay: Replay;
   readonly #schedule: Schedule;
@@ -89,6 +89,7 @@ class EntriesAudit {
     this.#mutations = new Mutations(this.#grants);
     this.#callerDays = new CallerDays(account);
     const closed = group.closedMonths.get(accountId) ?? null;
+    this.#budgets = new Budgets(account);
     this.#schedule = new Schedule(group.published, account, closed);
     this.#erasure = erasureOf(group, accountId);
     this.#replay = new Replay(

@@ -7,12 +7,12 @@ import { PAYMENT_DETAILS, TERMS } from './purchase-terms.ts';
 
 /** What entries without moves, or beside them, may state: by kind. */
 const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
-  OPEN_ACCOUNT: ['opened_at'],
+  OPEN_ACCOUNT: ['opened_at', 'time_zone'],
   IMPORT: ['system', 'file', 'period_end'],
   GRANT: [...GRANT_DETAILS, 'period_end'],
   PURCHASE: [...GRANT_DETAILS, ...TERMS, ...PAYMENT_DETAILS, 'paid_at'],
   PAYMENT: ['state', ...PAYMENT_DETAILS],
-  UPDATE_ACCOUNT: ['labels', 'low_balance_levels', 'pause_floor', 'shadow_mode'],
+  UPDATE_ACCOUNT: ['labels', 'time_zone', 'low_balance_levels', 'pause_floor', 'shadow_mode'],
   OFFER_PACK: ['pack_id', 'title', 'credits', 'amount', 'currency', 'validity'],
   WITHDRAW_PACK: ['pack_id'],
   VOID_GRANT: ['void_on_return'],

@@ -5,6 +5,7 @@ import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { type Buckets, OVERAGE } from './moves.ts';
 import type { Replay } from './replay.ts';
+import { monthNamed } from './zone-periods.ts';
 
 export function checkGrants(
   { account, sums, states, voided, grantCount, reissued }: Replay,
@@ -21,21 +22,28 @@ export function checkGrants(
     if (grant.state !== state) reportGrant(`it is ${grant.state}, the entries say ${state}`);
     if (grant.grantId > grantCount) reportGrant('no entry made it');
     checkOperations(grant, reportGrant);
-    if (grant.source === 'ALLOWANCE') checkAllowance(grant, periods, reportGrant);
+    if (grant.source === 'ALLOWANCE') checkAllowance(account, grant, periods, reportGrant);
   }
   const reissuedTotal = [...reissued.values()].reduce((sum, credits) => sum + credits, 0n);
   checkTotal(account, grants, { sums, voided }, reissuedTotal, report);
   checkAccount(account, grants, report);
 }
 
+/** A turn that is so close to another is that turn: zone data can have changed since one was written. */
+const TURN_MS = 6 * 3_600_000;
+
 /** An allowance names its period, a month or an instant, and each period has one. */
 function checkAllowance(
+  { timeZones }: Account,
   { effectiveAt, sourceReference: period }: Grant,
   periods: Set<string>,
   report: Report,
 ) {
   const from = instant(effectiveAt);
-  if (period !== from && period !== from.slice(0, 7))
+  const months = [effectiveAt, ...(timeZones ? [effectiveAt + TURN_MS] : [])].map((at) =>
+    monthNamed(timeZones, at),
+  );
+  if (period !== from && !months.includes(period))
     report(`it is the allowance of ${period}, and effective from ${from}`);
   if (periods.has(period)) report(`the allowance of ${period} was granted before`);
   periods.add(period);

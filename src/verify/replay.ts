@@ -17,6 +17,7 @@ import { BucketSums, findMoveError, overageUsed } from './moves.ts';
 import { PlanHistory } from './plan-history.ts';
 import { RefundGrants } from './refund-grants.ts';
 import { VoidedGrants } from './voided-grants.ts';
+import { monthNamed } from './zone-periods.ts';
 
 export class Replay {
   readonly account: Account;
@@ -108,7 +109,7 @@ export class Replay {
       this.#report(
         `last_at is ${instant(account.lastAt)}, the newest entry is of ${instant(this.#at)}`,
       );
-    const overage = sameMonth(until, this.#at) ? this.#overage : 0n;
+    const overage = this.#isSameMonth(until, this.#at) ? this.#overage : 0n;
     const compare = (name: string, stated: bigint, computed: bigint, by = 'the moves say') => {
       if (stated !== computed) this.#report(`${name} is ${stated}, ${by} ${computed}`);
     };
@@ -126,7 +127,7 @@ export class Replay {
     if (entry.seq !== this.#seq + 1n)
       report(this.#seq === 0n ? 'is the first entry' : `comes right after entry ${this.#seq}`);
     if (entry.at < this.#at) report(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
-    if (!sameMonth(entry.at, this.#at)) this.#overage = 0n;
+    if (!this.#isSameMonth(entry.at, this.#at)) this.#overage = 0n;
     this.#seq = entry.seq;
     this.#at = entry.at;
   }
@@ -205,7 +206,12 @@ export class Replay {
     if (used > 0n) this.#overageAt.set(entry.seq, entry.at);
     // A refund of an earlier month's overage does not change this month's.
     const usedAt = entry.refundedSeq === null ? entry.at : this.#overageAt.get(entry.refundedSeq);
-    if (usedAt === undefined || sameMonth(usedAt, entry.at)) this.#overage += used;
+    if (usedAt === undefined || this.#isSameMonth(usedAt, entry.at)) this.#overage += used;
+  }
+
+  #isSameMonth(one: number, other: number): boolean {
+    const { timeZones } = this.account;
+    return monthNamed(timeZones, one) === monthNamed(timeZones, other);
   }
 
   #reinstate({ grantId, credits }: Move, report: Report) {
@@ -231,11 +237,3 @@ export class Replay {
 
 const creditsOf = (moves: readonly Move[]): bigint =>
   moves.reduce((sum, { credits }) => sum + credits, 0n);
-
-/** Whether two instants are in one calendar month (UTC). */
-function sameMonth(a: number, b: number): boolean {
-  const [one, other] = [new Date(a), new Date(b)];
-  return (
-    one.getUTCMonth() === other.getUTCMonth() && one.getUTCFullYear() === other.getUTCFullYear()
-  );
-}

@@ -5,13 +5,13 @@
 import type { Account } from '../ledger/account.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
-import { endOfPeriod } from './allowance-periods.ts';
+import { endOfPeriod, endOfPeriodFrom } from './allowance-periods.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { overageUsed } from './moves.ts';
 import { isOfAnother } from './plan-history.ts';
 import type { Published } from './published.ts';
-import { monthEnd, monthNamed } from './statement-tally.ts';
+import { monthEnd, monthNamed } from './zone-periods.ts';
 
 /** The months of an account that have a statement. */
 export type ClosedMonths = {
@@ -71,10 +71,16 @@ export class Schedule {
       if (from === 'overage_reserved') this.#overageReserved -= credits;
       if (to === 'overage_reserved') this.#overageReserved += credits;
       if (overageUsed(move) !== 0n && at >= this.#closedUntil)
-        this.#openMonth ??= monthEnd(monthNamed(at));
+        this.#openMonth ??= this.#endOfMonth(at);
     }
     const used = overageAfter + this.#overageReserved;
     if (used > this.#mostUsed) this.#mostUsed = used;
+  }
+
+  /** The end of the month that contains `at`. */
+  #endOfMonth(at: number): number {
+    const { timeZones } = this.#account;
+    return monthEnd(timeZones, monthNamed(timeZones, at));
   }
 
   finish(report: Report) {
@@ -109,7 +115,7 @@ export class Schedule {
     const why = from === this.#periodEnd ? null : this.#whyNotDue(planId, from);
     if (why !== null) report(`grants an allowance from ${instant(from)} on, ${why}`);
     const [every = ''] = this.#published.allowancePeriods(planId, planVersion);
-    const end = endOfPeriod(every, this.#account.openedAt, from);
+    const end = endOfPeriodFrom(every, this.#account, from);
     if (until !== end)
       report(`grants an allowance until ${instant(until)}, its period ends at ${instant(end)}`);
   }
@@ -165,7 +171,7 @@ export class Schedule {
     const periods = [...this.#versions.keys()].flatMap((id) =>
       this.#published.allowancePeriods(id, 1),
     );
-    return [...new Set(periods)].map((every) => endOfPeriod(every, this.#account.openedAt, at));
+    return [...new Set(periods)].map((every) => endOfPeriod(every, this.#account, at));
   }
 
   #checkStatement(account: Account, report: Report) {
@@ -181,14 +187,14 @@ export class Schedule {
       if (isPostpaid) reportDue('and the plan bills overage');
       return;
     }
-    if (dueAt !== monthEnd(monthNamed(dueAt - 1))) reportDue('which is no end of a month');
+    if (dueAt !== this.#endOfMonth(dueAt - 1)) reportDue('which is no end of a month');
     if (dueAt <= this.#closedUntil || dueAt <= openedAt) reportDue('that month is closed');
     if (this.#pricedBy !== null && statementPlanId !== this.#pricedBy)
       report(
         `statement_plan_id is ${statementPlanId ?? 'none'}, its month to close is priced by ${this.#pricedBy}`,
       );
     if (!isPostpaid) return;
-    if (dueAt > monthEnd(monthNamed(lastAt))) reportDue('that month has not begun');
+    if (dueAt > this.#endOfMonth(lastAt)) reportDue('that month has not begun');
     // A month that has ended is priced by the plan it ended under.
     if (this.#pricedBy === null && lastAt < dueAt && statementPlanId !== planId)
       report(`statement_plan_id is ${statementPlanId ?? 'none'}, it lives under ${planId}`);

@@ -3,9 +3,10 @@
  * the commits of a reservation and its usages are intervals of credits: the first commit covers 0 to 5,
  * the first usage 0 to 3, and so on. What a commit pays of a usage is the overlap of their intervals.
  */
+import type { Account } from '../ledger/account.ts';
 import type { Move } from '../ledger/entry.ts';
-import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
+import { monthNamed } from './zone-periods.ts';
 
 export type Usage = {
   readonly operation: string;
@@ -53,18 +54,14 @@ export type Month = {
 /** An entry that will be refunded, with the credits refunded so far. */
 type Refundable = { readonly month: string; readonly shares: readonly Usage[]; refunded: bigint };
 
-/** Of a falsified instant it may be no month. */
-export const monthNamed = (at: number): string => instant(at).slice(0, 7);
-
-/** The first moment after a month. */
-export function monthEnd(name: string): number {
-  const [year = '', month = ''] = name.split('-');
-  return Date.UTC(Number(year), Number(month), 1);
-}
-
 export class StatementTally {
   readonly months = new Map<string, Month>();
   readonly #refundable = new Map<bigint, Refundable>();
+  readonly #timeZones: Account['timeZones'];
+
+  constructor(timeZones: Account['timeZones']) {
+    this.#timeZones = timeZones;
+  }
 
   month(name: string): Month {
     const known = this.months.get(name);
@@ -84,7 +81,7 @@ export class StatementTally {
 
   /** Counts the account's next entry. */
   add(entry: StatementEntry) {
-    const name = monthNamed(entry.at);
+    const name = monthNamed(this.#timeZones, entry.at);
     const month = this.month(name);
     month.lastSeq = entry.seq;
     if (entry.kind === 'REFUND') return this.#addRefund(entry, name);

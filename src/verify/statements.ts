@@ -13,18 +13,13 @@ import { instant } from './instant.ts';
 import type { ClosedMonths } from './schedule.ts';
 import type { InRange, Snapshot } from './snapshot.ts';
 import { checkBill } from './statement-bill.ts';
-import {
-  type Month,
-  monthEnd,
-  monthNamed,
-  type StatementEntry,
-  StatementTally,
-  type Usage,
-} from './statement-tally.ts';
+import { type Month, type StatementEntry, StatementTally, type Usage } from './statement-tally.ts';
+import { monthEnd, monthNamed } from './zone-periods.ts';
 
 /** By account with statements. Later entries cannot be before the end of the last closed month. */
 export async function loadClosedMonths(
   snapshot: Snapshot,
+  accounts: AccountGroup['accounts'],
 ): Promise<ReadonlyMap<string, ClosedMonths>> {
   const closed = new Map<string, ClosedMonths>();
   const rows = snapshot.rows(
@@ -32,8 +27,11 @@ export async function loadClosedMonths(
       `select account_id, max(month) as month, ${millis('max(closed_at)', 'closed_at')} from statements
        where ${inRange('account_id')} group by account_id`,
   );
-  for await (const row of rows)
-    closed.set(row['account_id']!, { until: monthEnd(row['month']!), at: row['closed_at']! });
+  for await (const row of rows) {
+    const { timeZones = null } = accounts.get(row['account_id']!) ?? {};
+    const until = monthEnd(timeZones, row['month']!);
+    closed.set(row['account_id']!, { until, at: row['closed_at']! });
+  }
   return closed;
 }
 
@@ -84,7 +82,8 @@ export async function checkStatements(group: AccountGroup): Promise<void> {
   let next = await entries.next();
   for await (const accountRows of groupRows(group.snapshot.rows(statementsInOrder), 'account_id')) {
     const accountId: string = accountRows[0]['account_id']!;
-    const tally = new StatementTally();
+    const { timeZones = null } = group.accounts.get(accountId) ?? {};
+    const tally = new StatementTally(timeZones);
     for (; !next.done && next.value['account_id'] === accountId; next = await entries.next())
       addEntry(tally, next.value);
     const account = findAccount(group, accountRows[0], 'statements');
@@ -164,7 +163,7 @@ function parseStatement(row: Row, report: Report): Statement | null {
 
 /** The entries that it covers, and that its month was over. */
 function checkPeriod(
-  { openedAt, statementDueAt }: Account,
+  { openedAt, statementDueAt, timeZones }: Account,
   { month, closedAt, afterSeq, lastSeq }: Statement,
   { months }: StatementTally,
   report: Report,
@@ -177,9 +176,10 @@ function checkPeriod(
   }
   if (afterSeq !== before) report(`after_seq is ${afterSeq}, the entries say ${before}`);
   if (lastSeq !== last) report(`last_seq is ${lastSeq}, the entries say ${last}`);
-  const end = monthEnd(month);
+  const end = monthEnd(timeZones, month);
   if (closedAt === null || closedAt < end) report(`its month ends at ${instant(end)}`);
-  if (month < monthNamed(openedAt)) report(`the account was opened at ${instant(openedAt)}`);
+  if (month < monthNamed(timeZones, openedAt))
+    report(`the account was opened at ${instant(openedAt)}`);
   if (statementDueAt !== null && statementDueAt <= end)
     report(`statement_due_at is ${instant(statementDueAt)}`);
 }
@@ -230,14 +230,14 @@ function checkCategories(
 /** After an account's first statement, every closed month with overage or refunds of it has one. */
 function checkMissing(
   { findings }: AccountGroup,
-  { accountId, statementDueAt }: Account,
+  { accountId, statementDueAt, timeZones }: Account,
   statements: readonly Statement[],
   { months }: StatementTally,
 ) {
   const closed = new Set(statements.map(({ month }) => month));
   const [first] = closed;
   if (first === undefined) return;
-  const until = statementDueAt === null ? null : monthNamed(statementDueAt - 1);
+  const until = statementDueAt === null ? null : monthNamed(timeZones, statementDueAt - 1);
   for (const [name, { overage, refundedEarlier }] of months) {
     const isDue = name > first && (until === null ? false : name < until);
     if (isDue && !closed.has(name) && (overage > 0n || refundedEarlier.size > 0))

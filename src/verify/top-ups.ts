@@ -7,6 +7,7 @@ import type { Row } from '../pg/table.ts';
 import { type AccountGroup, findAccount } from './account-group.ts';
 import { instant } from './instant.ts';
 import type { InRange } from './snapshot.ts';
+import { intervalAt, monthNamed } from './zone-periods.ts';
 
 const topUpPurchases = (inRange: InRange) => `
   select account_id, purchase_id, state, quantity, ${millis('created_at')} from purchases
@@ -25,7 +26,7 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
     own.push(row);
     purchases.set(account.accountId, own);
   }
-  for (const { accountId, topUps } of group.accounts.values()) {
+  for (const { accountId, topUps, timeZones } of group.accounts.values()) {
     const own = purchases.get(accountId) ?? [];
     const compare = (name: string, stated: unknown, found: unknown) => {
       if (stated !== found)
@@ -38,7 +39,9 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
     compare('started_at', topUps?.startedAt ?? null, own.at(-1)?.['created_at'] ?? null);
     if (!topUps) continue;
     const started = topUps.startedAt ?? 0;
-    compare('month', instant(topUps.month), `${monthOf(started)}-01T00:00:00.000Z`);
+    const { from } = intervalAt(timeZones, 'MONTH', started);
+    compare('month', instant(topUps.month), instant(from));
+    const monthOf = (at: number) => monthNamed(timeZones, at);
     const month = monthOf(topUps.month);
     const counted = own.filter(
       (row) => COUNTED.includes(row['state']!) && monthOf(row['created_at']!) === month,
@@ -47,5 +50,3 @@ export async function checkTopUps(group: AccountGroup): Promise<void> {
     compare(`count of ${month}`, topUps.count, packs);
   }
 }
-
-const monthOf = (at: number): string => instant(at).slice(0, 7);

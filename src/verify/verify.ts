@@ -159,12 +159,13 @@ async function auditNext(
 
     const range: Range = only === null ? { after, upTo: next } : { only };
     const snapshot = new Snapshot(client, range);
+    const byId = new Map(accounts.map((account) => [account.accountId, account]));
     const group: AccountGroup = {
       snapshot,
       published: await Published.load(client, reportPublished),
-      accounts: new Map(accounts.map((account) => [account.accountId, account])),
+      accounts: byId,
       grants: await loadGrants(snapshot, findings),
-      closedMonths: await loadClosedMonths(snapshot),
+      closedMonths: await loadClosedMonths(snapshot, byId),
       erasures: await loadErasures(snapshot),
       grantTerms: new Map(),
       budgets: new Map(),

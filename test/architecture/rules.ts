@@ -136,7 +136,7 @@ export const RULES: readonly IForbiddenRuleType[] = [
         modules(...PURE),
         PURE_FILES,
         '^(assert/strict|crypto)$',
-        packages('zod', 'yaml', '@bufbuild/cel', 'fastest-levenshtein'),
+        packages('zod', 'yaml', '@bufbuild/cel', 'fastest-levenshtein', 'temporal-polyfill'),
       ],
     },
   },

@@ -91,7 +91,7 @@ server.addService(
     getBalance: (
       _call: ServerUnaryCall<GetBalanceRequest, GetBalanceResponse>,
       respond: sendUnaryData<GetBalanceResponse>,
-    ) => respond(null, { balance, grants: [] }),
+    ) => respond(null, { balance, grants: [], timeZone: 'UTC' }),
   },
 );
 server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {

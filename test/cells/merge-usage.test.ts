@@ -6,7 +6,16 @@ import type { UsageQuery, UsageRow } from '../../src/queries/usage-report.ts';
 
 const LIMIT = 4;
 const ASKED: UsageQuery = {
-  ...{ of: null, scope: null, from: 0, to: 1, granularity: 'hour', label: '', after: null },
+  ...{
+    of: null,
+    scope: null,
+    from: 0,
+    to: 1,
+    granularity: 'hour',
+    turns: null,
+    label: '',
+    after: null,
+  },
   groupBy: new Set(['operation', 'rateCardVersion']),
   limit: LIMIT,
 };

@@ -59,6 +59,7 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('account open acme --plan verts --name Acme --label team=media --request-id open-1'),
     service('account open invoices --plan perfectparser --request-id open-2 --json'),
     service('account open cloud --plan aspose-cloud --request-id open-3'),
+    service('account open other --plan verts --time-zone Mars/Olympus', 2),
     service('account open other --plan vert', 1),
     service('account open other', 2),
     service('account open other --plan verts --label media', 2),
@@ -339,6 +340,13 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('account resume cloud', 2),
     service('account resume nobody --reason x', 1),
     stranger('account resume cloud --reason x'),
+  ],
+  'account time-zone': [
+    service('account time-zone invoices Asia/Calcutta --request-id zone-1'),
+    service('account time-zone invoices', 2),
+    service('account time-zone invoices Mars', 2),
+    service('account time-zone nobody UTC', 1),
+    stranger('account time-zone invoices UTC'),
   ],
   'budgets set': [
     service('account open members --plan perfectparser --request-id open-7'),

@@ -298,7 +298,9 @@ export class AccountStore {
           : [],
       ),
     ];
-    const keys = jobs.flatMap(({ job, operations }) => counterKeysOf(budgets, job, operations));
+    const keys = jobs.flatMap(({ job, operations }) =>
+      counterKeysOf(this.account, job, operations),
+    );
     return new Map(
       keys.map((key) => {
         const unused = { accountId: 'acme', ...key, used: 0n, reportedCap: null };

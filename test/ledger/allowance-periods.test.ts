@@ -1,7 +1,7 @@
 /** Allowances of any period, and what rolls over into the next period. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { periodOf } from '../../src/ledger/allowance.ts';
+import { allowancePeriodAt } from '../../src/ledger/allowance.ts';
 import { balanceOf } from '../../src/ledger/balance.ts';
 import type { Allowance } from '../../src/pricing/plan.ts';
 import { AccountStore } from './account-store.ts';
@@ -20,6 +20,9 @@ import {
   START,
 } from './fixtures.ts';
 import { audit, continueLedger, ledger } from './table.ts';
+
+const periodOf = (every: Allowance['every'], openedAt: number, instant: number) =>
+  allowancePeriodAt({ openedAt, timeZones: null }, { every }, instant);
 
 const iso = (instant: number): string => new Date(instant).toISOString();
 

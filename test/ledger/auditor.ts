@@ -9,6 +9,7 @@ import type { Failure } from '../../src/failure.ts';
 import type { Entry, EntryKind, Move, StoredEntry } from '../../src/ledger/entry.ts';
 import { isLimited, isOpen } from '../../src/ledger/grant.ts';
 import { sealAgain } from '../../src/ledger/hash-chain.ts';
+import { monthNamed } from '../../src/verify/zone-periods.ts';
 import type { AccountStore } from './account-store.ts';
 import { termsOf } from './fixtures.ts';
 
@@ -102,6 +103,9 @@ export class Auditor {
   readonly #toBeVoided = new Sums();
   readonly #voidedOnReturn = new Sums();
   readonly #months = new Map<bigint, string>();
+  /** Those that entries gave the account. */
+  #timeZones: { readonly zone: string; readonly at: number }[] = [];
+  #openedAt = 0;
   #overage = 0n;
   #overageReserved = 0n;
   #owed = 0n;
@@ -116,6 +120,7 @@ export class Auditor {
 
   addEntry(entry: StoredEntry) {
     this.#checkChain(entry);
+    this.#followZone(entry);
     if (entry.kind === 'VOID_GRANT') {
       const { grantId, credits, moves, details } = entry;
       if (moves.length === 0) this.#voidedUnissued.add(`${grantId}`, credits);
@@ -148,10 +153,24 @@ export class Auditor {
     assert.equal(given, remaining + this.#overageReserved + gone, 'credits are lost or made');
   }
 
+  #followZone({ kind, at, details: { time_zone: zone, opened_at: openedAt } }: StoredEntry) {
+    if (kind === 'OPEN_ACCOUNT') this.#openedAt = openedAt ? Date.parse(openedAt) : at;
+    if (zone === undefined) return;
+    if (kind === 'OPEN_ACCOUNT') this.#timeZones = [{ zone, at: this.#openedAt }];
+    else {
+      if (this.#timeZones.length === 0) this.#timeZones = [{ zone: 'UTC', at: this.#openedAt }];
+      this.#timeZones = [...this.#timeZones, { zone, at }];
+    }
+  }
+
+  #month(at: number): string {
+    return monthNamed(this.#timeZones.length === 0 ? null : this.#timeZones, at);
+  }
+
   /** Throws if a failure for lack of credits states other figures than the entries. */
   checkFailure({ reason, metadata }: Failure, limit: bigint, now: number) {
     if (reason !== 'INSUFFICIENT_CREDITS' && reason !== 'OVERAGE_LIMIT_REACHED') return;
-    const overage = month(now) === month(this.#last.at) ? this.#overage : 0n;
+    const overage = this.#month(now) === this.#month(this.#last.at) ? this.#overage : 0n;
     const overageLeft = limit - overage - this.#overageReserved;
     const available = this.#buckets.total('available/') + (overageLeft > 0n ? overageLeft : 0n);
     assert.equal(metadata['available'], String(available), reason);
@@ -234,8 +253,8 @@ export class Auditor {
       sealAgain(entry, termsOf(entry), this.#last.hash).hash,
       'the hash chain is broken',
     );
-    if (month(entry.at) !== month(this.#last.at)) this.#overage = 0n;
-    this.#months.set(entry.seq, month(entry.at));
+    if (this.#month(entry.at) !== this.#month(this.#last.at)) this.#overage = 0n;
+    this.#months.set(entry.seq, this.#month(entry.at));
     this.#last = entry;
   }
 
@@ -273,7 +292,7 @@ export class Auditor {
     if (to === 'overage_reserved') this.#overageReserved += credits;
     if (concernsOverage && to === 'consumed') this.#overage += credits;
     // A refund of an earlier month's overage does not lower this month's.
-    const isOfThisMonth = this.#months.get(refundedSeq ?? 0n) === month(at);
+    const isOfThisMonth = this.#months.get(refundedSeq ?? 0n) === this.#month(at);
     if (from === 'consumed' && to === 'overage' && isOfThisMonth) this.#overage -= credits;
     if (reservationId !== null && kind !== 'REFUND') {
       if (from.endsWith('reserved'))
@@ -288,5 +307,3 @@ export class Auditor {
     }
   }
 }
-
-const month = (at: number): string => new Date(at).toISOString().slice(0, 7);

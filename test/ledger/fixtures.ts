@@ -127,6 +127,7 @@ export const plan = (
     refundExpired: 'breakage',
     payOwed: false,
     expiringNoticeMs: 0,
+    timeZone: null,
     ...terms,
   },
 });
@@ -181,6 +182,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   topUps: null,
   topUpDueAt: null,
   openedAt: START,
+  timeZones: null,
   closedAt: null,
   suspension: null,
   shadow: null,
@@ -359,11 +361,14 @@ export const termsOf = ({
 type Amount = bigint | { readonly usages: readonly Usage[] };
 const toAmount = (amount: Amount) => (typeof amount === 'bigint' ? { credits: amount } : amount);
 
-export const open = (): Extract<Command, { kind: 'OpenAccount' }> => ({
+export const open = (
+  timeZone: string | null = null,
+): Extract<Command, { kind: 'OpenAccount' }> => ({
   kind: 'OpenAccount',
   planId: 'test',
   displayName: '',
   labels: {},
+  timeZone,
 });
 
 /** By default an account that another system opened a year ago, without anything. */
@@ -375,6 +380,7 @@ export const importAccount = (
   displayName: '',
   labels: {},
   openedAt: at('2025-01-10'),
+  timeZone: null,
   grants: [],
   purchases: [],
   month: null,

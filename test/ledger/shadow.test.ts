@@ -197,6 +197,7 @@ describe('what is used', () => {
       { from: 'overage', to: 'consumed', grantId: 0n, credits: 3n },
       { from: 'overage', to: 'overage_reserved', grantId: 0n, credits: 2n },
     ],
+    null,
     START,
   );
 
@@ -206,7 +207,7 @@ describe('what is used', () => {
   });
 
   test('of the next month has no overage yet', () => {
-    expect(addMoves(use, [], Date.UTC(2026, 1, 1))).toMatchObject({ overage: 0n });
+    expect(addMoves(use, [], null, Date.UTC(2026, 1, 1))).toMatchObject({ overage: 0n });
   });
 
   test('of another shadow mode is what its jobs still hold', () => {

@@ -224,6 +224,8 @@ const topUps = fc
     customer: 'cus_1',
     paymentMethod: 'pm_1',
   }));
+const TIME_ZONES = ['UTC', 'Europe/Berlin', 'Asia/Kolkata', 'Pacific/Kiritimati', 'Etc/GMT+12'];
+
 const updateCommands: fc.Arbitrary<Command> = fc.oneof(
   fc.constant(update(null)),
   fc
@@ -233,13 +235,15 @@ const updateCommands: fc.Arbitrary<Command> = fc.oneof(
       lowBalanceLevels: fc.oneof(levels, fc.constantFrom(undefined, null)),
       pauseFloor: limit,
       autoTopUp: fc.oneof(fc.constantFrom(undefined, null), topUps),
+      timeZone: fc.constantFrom(undefined, undefined, ...TIME_ZONES),
     })
-    .map(({ displayName, lowBalanceLevels, pauseFloor, autoTopUp, labels }) =>
+    .map(({ displayName, lowBalanceLevels, pauseFloor, autoTopUp, labels, timeZone }) =>
       update(displayName, {
         labels,
         ...(lowBalanceLevels !== undefined && { lowBalanceLevels }),
         ...(pauseFloor !== undefined && { pauseFloor }),
         ...(autoTopUp !== undefined && { autoTopUp }),
+        ...(timeZone !== undefined && { timeZone }),
       }),
     ),
 );
@@ -341,6 +345,7 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
   lowBalanceLevels: levels,
   pauseFloor: fc.constantFrom(0n, 0n, 10n),
+  timeZone: fc.constantFrom(null, null, 'America/New_York', 'Asia/Tokyo'),
 });
 
 const step = (command: fc.Arbitrary<Command | null>, waitMs: fc.Arbitrary<number>) =>

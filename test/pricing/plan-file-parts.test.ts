@@ -312,6 +312,12 @@ describe('invalid money, validities and durations are errors', () => {
       'expiring_notice: 400d',
       'terms.expiring_notice: must be a length of time such as 15m or 24h, from 0s to 366d',
     ],
+    [
+      'a time zone that is none',
+      'expiring_notice: 36h',
+      'time_zone: "+01:00"',
+      'terms.time_zone: must be an IANA time zone such as Europe/Berlin',
+    ],
   ])('%s', (_name, from, to, error) => {
     expect(errorsIn(withReplaced(from, to))).toEqual(containing(error));
   });

@@ -19,6 +19,7 @@ describe('a valid plan file is parsed', () => {
       refundExpired: 'new_grant',
       payOwed: true,
       expiringNoticeMs: 36 * 3_600_000,
+      timeZone: null,
     });
     expect(rateCard.version).toBe(UNPUBLISHED);
     expect([...rateCard.operations.keys()]).toEqual([...rateCard.operations.keys()].toSorted());
@@ -36,6 +37,7 @@ describe('a valid plan file is parsed', () => {
       refundExpired: 'breakage',
       payOwed: false,
       expiringNoticeMs: 7 * 24 * 3_600_000,
+      timeZone: null,
     });
   });
 

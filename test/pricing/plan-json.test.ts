@@ -155,6 +155,13 @@ describe('terms and packs are stored as JSON', () => {
     });
   });
 
+  test('and a time zone has its canonical name; without one the stored terms are those of before', () => {
+    expect(Object(planTermsToJson(everything)).terms).not.toHaveProperty('time_zone');
+    const zoned = planIn(EVERYTHING.replace('terms:', 'terms:\n  time_zone: asia/calcutta'));
+    expect(zoned.terms.timeZone).toBe('Asia/Kolkata');
+    expect(planTermsFromJson(planTermsToJson(zoned)).terms).toEqual(zoned.terms);
+  });
+
   test('and equal durations and prices have equal text, however a file wrote them', () => {
     const other = EVERYTHING.replace('2h', '120m').replace('10 USD', '10.00 USD');
     expect(planTermsToJson(planIn(other))).toEqual(planTermsToJson(everything));

@@ -34,6 +34,7 @@ describe('OpenAccount', () => {
       displayName: 'Müller & Söhne 🧾',
       labels: mapOf({ region: 'eu' }),
       openedAt: balance?.asOf,
+      timeZone: 'UTC',
       closedAt: undefined,
       lowBalanceLevels: [{ credits: 10n }],
       pauseFloor: 0n,

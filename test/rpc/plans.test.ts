@@ -60,6 +60,7 @@ describe('GetPlan', () => {
         refundExpired: Terms_RefundExpired.NEW_GRANT,
         payOwed: true,
         expiringNotice: { seconds: 36n * 3_600n, nanos: 0 },
+        timeZone: 'UTC',
       },
       packs: [
         {
@@ -97,6 +98,7 @@ describe('GetPlan', () => {
       refundExpired: Terms_RefundExpired.BREAKAGE,
       payOwed: false,
       expiringNotice: { seconds: 7n * 86_400n, nanos: 0 },
+      timeZone: 'UTC',
     });
   });
 

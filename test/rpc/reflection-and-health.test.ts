@@ -136,7 +136,7 @@ describe.each(['v1', 'v1alpha'] as const)('Reflection %s', (version) => {
       'google/protobuf/duration.proto',
       'google/protobuf/timestamp.proto',
     ]);
-    expect(registryOf(files).getMessage('billing.v1.OpenAccountRequest')?.fields.length).toBe(6);
+    expect(registryOf(files).getMessage('billing.v1.OpenAccountRequest')?.fields.length).toBe(7);
   });
 
   test('returns errors for unknown names and continues', async () => {

@@ -27,6 +27,7 @@ export function expectRead(
       return {
         balance: fullBalanceOf(state, now),
         grants: grants.map((grant) => grantOf(grant, now)),
+        timeZone: accountOf(state).timeZone,
       };
     }
     case 'estimate':

@@ -8,7 +8,7 @@ import {
 } from '../../src/gen/billing/v1/statement_service.ts';
 import { differences, textOf } from './compare.ts';
 import { expectRead, ownFields } from './expected-reads.ts';
-import { monthOf, monthStart } from './model/calendar.ts';
+import { monthOf as monthIn, periodAt } from './model/calendar.ts';
 import { settle } from './model/due.ts';
 import { Refusal } from './model/refusal.ts';
 import type { AccountState } from './model/state.ts';
@@ -107,7 +107,10 @@ export async function checkStatements(
   // An open month counts also what is due and not written yet.
   const entries = [...(await historyOf(billing, accountId)), ...settled.posted];
   const seen: Statement[] = [];
-  for (let at = monthStart(state.openedAt); at <= time; at = monthStart(at, 1)) {
+  const { timeZones } = state;
+  const monthOf = (at: number) => monthIn(timeZones, at);
+  const nextMonth = (at: number) => periodAt(timeZones, 'month', at).until;
+  for (let at = state.openedAt; at <= time; at = nextMonth(at)) {
     const { statement } = await statements.getStatement({ accountId, month: monthOf(at) });
     if (!statement) throw new Violation(`${accountId}: no statement of ${monthOf(at)}`);
     const expected = expectStatement(state, entries, seen, statement);

@@ -3,7 +3,7 @@ import { Metadata, status } from '@grpc/grpc-js';
 import { type Scrip, type ScripCallOptions, ScripError } from '../../src/client.ts';
 import type { MutationResult } from '../../src/gen/billing/v1/billing_service.ts';
 import type { Webhook } from '../payments/stripe-fake.ts';
-import { monthStart } from './model/calendar.ts';
+import { periodAt } from './model/calendar.ts';
 import type { Request, Response } from './model/requests.ts';
 import type { Attempt, Outcome, Read, Timeline } from './observations.ts';
 import { deliver, type Provider } from './provider.ts';
@@ -11,7 +11,6 @@ import { onBehalfOf, pause, type Replicas } from './replicas.ts';
 import { toRequest, toUsages } from './to-request.ts';
 import type { Delivery, ReadSpec, RequestSpec, Step, Trace } from './trace.ts';
 
-const DAY_MS = 86_400_000;
 /** Attempts of one request, 10 ms apart: much longer than a restart. */
 const ATTEMPTS_MAX = 2_000;
 
@@ -85,8 +84,8 @@ export class Runner {
         return await this.#advance(this.timeline.now + step.ms, step.calm);
       case 'turn': {
         const { now } = this.timeline;
-        const next = step.to === 'month' ? monthStart(now, 1) : now - (now % DAY_MS) + DAY_MS;
-        return await this.#advance(next + step.ms, false);
+        const { until } = periodAt([{ zone: step.zone ?? 'UTC', at: 0 }], step.to, now);
+        return await this.#advance(until + step.ms, false);
       }
       case 'reach': {
         const sent = await this.#results.get(step.of);

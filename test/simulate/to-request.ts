@@ -87,8 +87,9 @@ export function toRequest(
   if (reservationId === null) return null;
   switch (spec.do) {
     case 'open': {
-      const { plan: planId, name: displayName } = spec;
-      const value = OpenAccountRequest.fromPartial({ ...common, planId, displayName });
+      const { plan: planId, name: displayName, timeZone = '' } = spec;
+      const fields = { ...common, planId, displayName, timeZone };
+      const value = OpenAccountRequest.fromPartial(fields);
       return { $case: 'openAccount', value };
     }
     case 'update': {
@@ -239,13 +240,20 @@ const budgetOf = ({
   })),
 });
 
-function settingsOf({ name, labels, levels, floor }: Extract<RequestSpec, { do: 'update' }>) {
+function settingsOf({
+  name,
+  labels,
+  levels,
+  floor,
+  timeZone,
+}: Extract<RequestSpec, { do: 'update' }>) {
   const levelOf = (level: number | `${number}%`) =>
     typeof level === 'number'
       ? { credits: BigInt(level) }
       : { percent: Number.parseInt(level, 10) };
   return {
     ...(name !== undefined && { displayName: name }),
+    ...(timeZone !== undefined && { timeZone }),
     ...(labels && { labels: { labels: new Map(Object.entries(labels)) } }),
     ...(levels !== undefined && {
       lowBalanceLevels: levels === null ? {} : { own: { levels: levels.map(levelOf) } },

@@ -19,7 +19,12 @@ export type RequestSpec = {
   /** Milliseconds from now to not_after. */
   readonly notAfterMs?: number;
 } & (
-  | { readonly do: 'open'; readonly plan: string; readonly name: string }
+  | {
+      readonly do: 'open';
+      readonly plan: string;
+      readonly name: string;
+      readonly timeZone?: string;
+    }
   | {
       readonly do: 'update';
       readonly name?: string;
@@ -27,6 +32,7 @@ export type RequestSpec = {
       /** Null: the plan's again. */
       readonly levels?: readonly (number | `${number}%`)[] | null;
       readonly floor?: number | null;
+      readonly timeZone?: string;
     }
   | { readonly do: 'close' }
   /** RunningWork. */
@@ -192,8 +198,13 @@ export type Step = { readonly id: number } & (
   | { readonly kind: 'advance'; readonly ms: number; readonly calm: boolean }
   /** The clocks advance to the expiry of a reservation, and this much further. */
   | { readonly kind: 'reach'; readonly of: number; readonly ms: number; readonly calm: boolean }
-  /** The clocks advance to the beginning of the next day or month, and this much further. */
-  | { readonly kind: 'turn'; readonly to: 'day' | 'month'; readonly ms: number }
+  /** The clocks advance to the beginning of the next day or month of a zone (UTC), and this much further. */
+  | {
+      readonly kind: 'turn';
+      readonly to: 'day' | 'month';
+      readonly zone?: string;
+      readonly ms: number;
+    }
   /** Something happens to a payment. Its webhook comes so many times, to this replica and those after it. */
   | {
       readonly kind: 'payment';

@@ -1,5 +1,6 @@
 /** Makes a trace of a seed. The same seed and length make the same trace. */
 import { Random } from '../cluster/random.ts';
+import { ZONE_NAMES } from './model/calendar.ts';
 import { PLANS, UNITS } from './plans.ts';
 import { onBehalfOf } from './replicas.ts';
 import type {
@@ -60,7 +61,9 @@ class Workload {
     for (let account = 0; account < ACCOUNTS; account++) {
       this.#accounts.push({ reservations: [], spendings: [], purchases: [] });
       const plan = random.of(PLANS as unknown as [(typeof PLANS)[number]]).planId;
-      this.#add(account, { do: 'open', plan, name: this.#chance(0.3) ? `name ${account}` : '' });
+      const name = this.#chance(0.3) ? `name ${account}` : '';
+      const timeZone = this.#chance(0.5) ? this.#timeZone() : '';
+      this.#add(account, { do: 'open', plan, name, timeZone });
       if (this.#chance(0.7))
         this.#add(account, { do: 'grant', credits: random.integer(20, 300), category: 1 });
     }
@@ -415,9 +418,13 @@ class Workload {
     };
   }
 
+  #timeZone = (): string => this.#random.of(ZONE_NAMES as [string, ...string[]]);
+
   #update(): RequestSpec {
     const random = this.#random;
-    switch (random.integer(0, 3)) {
+    switch (random.integer(0, 4)) {
+      case 4:
+        return { do: 'update', timeZone: this.#timeZone() };
       case 0:
         return { do: 'update', name: `name ${random.integer(1, 5)}` };
       case 1:
@@ -494,6 +501,7 @@ class Workload {
       this.#push<Extract<Step, { kind: 'turn' }>>({
         kind: 'turn',
         to,
+        zone: this.#timeZone(),
         ms: random.of([-1, 0, 1, 5_000]),
       });
       return;

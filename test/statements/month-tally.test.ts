@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/ledger/entry.ts';
-import { formatMonth, monthStart } from '../../src/ledger/month.ts';
+import { monthAt, monthNameAt } from '../../src/ledger/periods/period.ts';
 import type { MonthUsage } from '../../src/ledger/statement.ts';
 import {
   Attributions,
@@ -10,7 +10,8 @@ import {
   type UsageEntry,
 } from '../../src/statements/attributions.ts';
 import { MonthTally } from '../../src/statements/month-tally.ts';
-import { monthNamed, StatementTally } from '../../src/verify/statement-tally.ts';
+import { StatementTally } from '../../src/verify/statement-tally.ts';
+import { monthNamed } from '../../src/verify/zone-periods.ts';
 import type { AccountStore } from '../ledger/account-store.ts';
 import { runScenario, scenarios } from '../ledger/workload.ts';
 
@@ -99,12 +100,17 @@ describe('a commit without usages is attributed to', () => {
   });
 });
 
+/** The first moments of the account's months. */
+const monthsOf = ({ account, entries }: AccountStore): ReadonlySet<number> =>
+  new Set(entries.map(({ at }) => monthAt(account.timeZones, at).from));
+
 /** Adds up a month page by page, and looks up what the tally needs as the service does. */
 function tallyMonth(store: AccountStore, start: number, pageSize: number): MonthUsage {
   const entries = store.entries.map(toUsageEntry);
-  const month = entries.filter(({ at }) => monthStart(at) === start);
+  const { timeZones } = store.account;
+  const month = entries.filter(({ at }) => monthAt(timeZones, at).from === start);
   const afterSeq = entries.findLast(({ at }) => at < start)?.seq ?? 0n;
-  const tally = new MonthTally(afterSeq);
+  const tally = new MonthTally(afterSeq, (at) => monthNameAt(timeZones, at));
   const isOf = (ids: readonly string[]) => (entry: UsageEntry) =>
     (entry.kind === 'RESERVE' || entry.kind === 'COMMIT') &&
     ids.includes(entry.reservationId ?? '');
@@ -129,8 +135,8 @@ function tallyMonth(store: AccountStore, start: number, pageSize: number): Month
 }
 
 /** The same months, added up by the auditor's arithmetic. */
-function auditMonths({ entries }: AccountStore): StatementTally {
-  const tally = new StatementTally();
+function auditMonths({ account, entries }: AccountStore): StatementTally {
+  const tally = new StatementTally(account.timeZones);
   for (const entry of entries) {
     const { reservationId: id, seq } = entry;
     const { usages } = toUsageEntry(entry);
@@ -166,9 +172,12 @@ describe('in every scenario of an account', () => {
         fc.property(scenarios(60), fc.integer({ min: 1, max: 9 }), (scenario, pageSize) => {
           const store = runScenario(scenario);
           const auditor = auditMonths(store);
-          for (const start of new Set(store.entries.map(({ at }) => monthStart(at)))) {
-            const month = auditor.month(monthNamed(start));
-            expect(comparable(tallyMonth(store, start, pageSize)), formatMonth(start)).toEqual({
+          for (const start of monthsOf(store)) {
+            const month = auditor.month(monthNamed(store.account.timeZones, start));
+            expect(
+              comparable(tallyMonth(store, start, pageSize)),
+              new Date(start).toISOString(),
+            ).toEqual({
               operations: [...month.operations]
                 .map(([operation, use]) => [operation, use.count, use.credits, use.refunded])
                 .sort(),
@@ -189,7 +198,7 @@ describe('in every scenario of an account', () => {
       fc.assert(
         fc.property(scenarios(60), (scenario) => {
           const store = runScenario(scenario);
-          for (const start of new Set(store.entries.map(({ at }) => monthStart(at)))) {
+          for (const start of monthsOf(store)) {
             const { usage, creditsUsed, overage } = tallyMonth(store, start, 5);
             const used = usage.reduce((sum, { credits }) => sum + credits, 0n);
             const fromGrants = [...creditsUsed.values()].reduce(

@@ -17,7 +17,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['pause_floor', 'low_levels', 'auto_top_up', 'top_ups', 'top_up_due_at'],
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
-    ...['events_hash', 'caller_days', 'budgets', 'shadow'],
+    ...['events_hash', 'caller_days', 'budgets', 'shadow', 'time_zones'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
   grants: [

@@ -18,7 +18,7 @@ export function auditStore(
   const report = (what: string) => found.push(what);
   const chain = new Chain();
   const history = new AccountHistory();
-  const budgets = new Budgets();
+  const budgets = new Budgets(account);
   const replay = new Replay(account, grants, null, NO_ERASURE, report);
   for (const entry of replayed) {
     const reportEntry = (what: string) => report(`entry ${entry.seq}: ${what}`);

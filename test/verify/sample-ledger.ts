@@ -608,6 +608,7 @@ async function topUps(scrip: SampleService, accountId: string) {
     autoTopUp: { autoTopUp: { ...autoTopUp, paymentMethod: 'pm_1' } },
   });
   await scrip.service.topUp();
+  await accountOf(scrip, accountId).update({ timeZone: 'Asia/Kolkata' });
   await accountOf(scrip, accountId).charge({ credits: 70n });
   for (const end of ['insufficient_funds', 'processing'] as const) {
     scrip.advance(2 * HOUR);

@@ -109,6 +109,10 @@ export const inputs = (
 /** The month of an instant, in UTC: "2026-11". */
 export const monthOf = (ms: number): string => new Date(ms).toISOString().slice(0, 7);
 
+/** The same in a time zone. */
+export const monthIn = (timeZone: string, ms: number): string =>
+  new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit' }).format(ms);
+
 /** Every month from the first to the last, newest first. */
 export function monthsBetween(first: string, last: string): readonly string[] {
   const months: string[] = [];

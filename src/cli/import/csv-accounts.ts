@@ -11,7 +11,7 @@ const SPENDING = ['credits', 'spent', 'spent_this_month'] as const;
 
 /** The columns of each kind of row, besides `account_id` and `row`. */
 export const CSV_COLUMNS = {
-  account: ['plan_id', 'opened_at', 'display_name', 'labels', 'reference'],
+  account: ['plan_id', 'opened_at', 'time_zone', 'display_name', 'labels', 'reference'],
   grant: [
     'source',
     'category',

@@ -88,6 +88,7 @@ export const RECORD = z.strictObject({
   account_id: text,
   plan_id: text,
   opened_at: date,
+  time_zone: text.optional(),
   display_name: text.default(''),
   labels: z.record(text, text).default({}),
   reference: text.default(''),
@@ -114,6 +115,8 @@ export function toRequest(record: ImportRecord, origin: ImportOrigin): ImportAcc
     displayName: record.display_name,
     labels: new Map(Object.entries(record.labels)),
     openedAt: record.opened_at,
+    // Left out of a record without one, so that its hash stays what it was.
+    timeZone: record.time_zone,
     grants: record.grants.map(grantMessage),
     purchases: record.purchases.map(purchaseMessage),
     month: record.month,
@@ -122,7 +125,8 @@ export function toRequest(record: ImportRecord, origin: ImportOrigin): ImportAcc
   };
   const hash = createHash('sha256').update(canonicalJson(asText(content)));
   const requestId = `import-${hash.digest('base64url')}`;
-  return { ...content, ...origin, requestId, notAfter: undefined };
+  const { timeZone = '' } = content;
+  return { ...content, ...origin, timeZone, requestId, notAfter: undefined };
 }
 
 /** Instants as texts, which canonical JSON does not know. */

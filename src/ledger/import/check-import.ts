@@ -1,14 +1,14 @@
 /** What must hold of an import before anything of it is written. */
 import type { Failure } from '../../failure.ts';
 import { unknownOperationAt } from '../../pricing/usage-failures.ts';
-import { periodOf } from '../allowance.ts';
+import { allowancePeriodAt } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import { monthNotRunning, paymentReferenceUsed, planLacksPack } from '../failures.ts';
 import { instantText } from '../grant-details.ts';
-import { formatMonth } from '../month.ts';
 import { paymentReferenceKey } from '../payment-reference.ts';
+import { monthNameAt } from '../periods/period.ts';
 import {
   type ImportAccount,
   type ImportedGrant,
@@ -37,7 +37,7 @@ function checkGrants(book: Book, command: ImportAccount, mistakes: Mistakes) {
   for (const [index, grant] of command.grants.entries()) {
     const path = `grants[${index}]`;
     checkSpending(grant, path, mistakes);
-    const earliest = earliestOf(book, command.openedAt, grant);
+    const earliest = earliestOf(book, grant);
     checkDate(book, grant.effectiveAt, earliest, `${path}.effective_at`, mistakes);
     for (const [position, operation] of grant.operations.entries())
       if (!book.plan.rateCard.operations.has(operation))
@@ -48,7 +48,7 @@ function checkGrants(book: Book, command: ImportAccount, mistakes: Mistakes) {
             `${path}.only_for.operations[${position}]`,
           ),
         );
-    if (grant.source === 'ALLOWANCE') checkAllowance(book, command, grant, path, mistakes);
+    if (grant.source === 'ALLOWANCE') checkAllowance(book, grant, path, mistakes);
     else if (grant.expiresAt !== null && grant.expiresAt <= grant.effectiveAt)
       mistakes.addField(`${path}.expires_at`, 'must be after effective_at');
     if (grant.source === 'OPERATOR') continue;
@@ -62,8 +62,7 @@ function checkGrants(book: Book, command: ImportAccount, mistakes: Mistakes) {
 
 /** An allowance of the plan, from the first moment of a period. */
 function checkAllowance(
-  { plan }: Book,
-  { openedAt }: ImportAccount,
+  { plan, account }: Book,
   { effectiveAt, expiresAt }: ImportedGrant,
   path: string,
   mistakes: Mistakes,
@@ -76,7 +75,7 @@ function checkAllowance(
     );
   if (expiresAt !== null)
     mistakes.addField(`${path}.expires_at`, 'follows from the plan, and must not be given');
-  const { from } = periodOf(allowance.every, openedAt, effectiveAt);
+  const { from } = allowancePeriodAt(account, allowance, effectiveAt);
   if (from !== effectiveAt)
     mistakes.addField(
       `${path}.effective_at`,
@@ -117,7 +116,7 @@ function checkMonth(book: Book, command: ImportAccount, mistakes: Mistakes) {
     if (used > 0n) mistakes.addField('month', 'is required: credits were spent in it');
     return;
   }
-  const running = formatMonth(book.now);
+  const running = monthNameAt(book.account.timeZones, book.now);
   if (month.month !== running)
     mistakes.add(atField(monthNotRunning(month.month, running), 'month.month'));
   checkOverage(book, month.overage, mistakes);
@@ -173,8 +172,9 @@ function checkDate(book: Book, at: number, earliest: number, field: string, mist
 const dayOf = (openedAt: number): number => Math.floor(openedAt / DAY_MS) * DAY_MS;
 
 /** The period in which an account is opened has begun before. */
-function earliestOf({ plan }: Book, openedAt: number, { source }: ImportedGrant): number {
+function earliestOf({ plan, account }: Book, { source }: ImportedGrant): number {
   const { allowance } = plan.terms;
+  const { openedAt } = account;
   if (source !== 'ALLOWANCE' || !allowance) return dayOf(openedAt);
-  return periodOf(allowance.every, openedAt, openedAt).from;
+  return allowancePeriodAt(account, allowance, openedAt).from;
 }

@@ -59,6 +59,8 @@ export type ImportAccount = {
   readonly displayName: string;
   readonly labels: Labels;
   readonly openedAt: number;
+  /** Canonical; null: the plan's. */
+  readonly timeZone: string | null;
   readonly grants: readonly ImportedGrant[];
   readonly purchases: readonly ImportedPurchase[];
   /** Null: nothing was used in the running month. */

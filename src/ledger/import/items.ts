@@ -2,7 +2,7 @@
 import { packOfAmount } from '../../pricing/custom-amount.ts';
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Pack, Plan } from '../../pricing/plan.ts';
-import { periodName, periodOf } from '../allowance.ts';
+import { allowancePeriodAt, periodName } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { DEFAULT_PRIORITY, type Grant } from '../grant.ts';
@@ -87,11 +87,11 @@ function grantItem(book: Book, given: ImportedGrant): Item {
 function periodAt({ plan, account }: Book, effectiveAt: number) {
   const { allowance } = plan.terms;
   if (!allowance) return null;
-  const { from, until } = periodOf(allowance.every, account.openedAt, effectiveAt);
+  const period = allowancePeriodAt(account, allowance, effectiveAt);
   return {
-    name: periodName(allowance.every, from),
-    end: instantText(until),
-    expiresAt: allowance.rollover === 'none' ? until : null,
+    name: periodName(account, allowance, period),
+    end: instantText(period.until),
+    expiresAt: allowance.rollover === 'none' ? period.until : null,
   };
 }
 

@@ -5,13 +5,14 @@ import { type LowBalanceLevel, levelName } from '../../pricing/low-balance-level
 import { expiryOf } from '../../pricing/packs.ts';
 import type { Plan } from '../../pricing/plan.ts';
 import type { Account } from '../account.ts';
-import { grantAllowance, periodOf } from '../allowance.ts';
+import { allowancePeriodAt, grantAllowance } from '../allowance.ts';
 import { type AutoTopUpTerms, checkAutoTopUp, setAutoTopUp } from '../auto-top-up.ts';
 import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed } from '../failures.ts';
 import { DEFAULT_PRIORITY } from '../grant.ts';
 import { grantDetails } from '../grant-details.ts';
+import { checkZone, openedInZone, setZone, timeZoneOf } from '../periods/account-zone.ts';
 import { updateStatementDueAt } from '../statement-closing.ts';
 
 export type OpenAccount = {
@@ -19,6 +20,8 @@ export type OpenAccount = {
   readonly planId: string;
   readonly displayName: string;
   readonly labels: Labels;
+  /** Canonical; null: the plan's. */
+  readonly timeZone: string | null;
 };
 
 export type UpdateAccount = {
@@ -27,6 +30,8 @@ export type UpdateAccount = {
   readonly displayName: string | null;
   /** Null: unchanged. */
   readonly labels: Labels | null;
+  /** Canonical; undefined: unchanged. */
+  readonly timeZone?: string;
   /** The account's own limits. Null: the plan's apply again; undefined: unchanged. */
   readonly lowBalanceLevels?: readonly LowBalanceLevel[] | null;
   readonly pauseFloor?: bigint | null;
@@ -37,50 +42,54 @@ export type UpdateAccount = {
 export type CloseAccount = { readonly kind: 'CloseAccount' };
 
 /** The account that an OpenAccount or ImportAccount command creates, before its rule has run. */
-export const newAccount = (
+export function newAccount(
   accountId: string,
-  command: Pick<OpenAccount, 'displayName' | 'labels'>,
+  command: Pick<OpenAccount, 'displayName' | 'labels' | 'timeZone'>,
   plan: Plan,
   now: number,
-): Account => ({
-  accountId,
-  planId: plan.planId,
-  state: 'OPEN',
-  displayName: command.displayName,
-  labels: command.labels,
-  lowBalanceLevels: null,
-  pauseFloor: null,
-  lowLevels: null,
-  autoTopUp: null,
-  topUps: null,
-  topUpDueAt: null,
-  openedAt: now,
-  closedAt: null,
-  suspension: null,
-  shadow: null,
-  budgets: null,
-  seq: 0n,
-  grantCount: 0n,
-  eventCount: 0n,
-  eventsHash: null,
-  remaining: 0n,
-  reserved: 0n,
-  granted: 0n,
-  scheduled: 0n,
-  overage: 0n,
-  overageReserved: 0n,
-  overageLimit: plan.terms.overage?.limit ?? 0n,
-  owed: 0n,
-  allowanceDueAt: plan.terms.allowance ? periodOf(plan.terms.allowance.every, now, now).from : null,
-  statementDueAt: null,
-  statementPlanId: null,
-  hasLimitedGrants: false,
-  dueAt: null,
-  callerDays: null,
-  lastAt: now,
-  lastHash: new Uint8Array(),
-  version: 1n,
-});
+): Account {
+  const { allowance, timeZone } = plan.terms;
+  const opened = { openedAt: now, timeZones: openedInZone(command.timeZone, timeZone, now) };
+  return {
+    accountId,
+    planId: plan.planId,
+    state: 'OPEN',
+    displayName: command.displayName,
+    labels: command.labels,
+    lowBalanceLevels: null,
+    pauseFloor: null,
+    lowLevels: null,
+    autoTopUp: null,
+    topUps: null,
+    topUpDueAt: null,
+    ...opened,
+    closedAt: null,
+    suspension: null,
+    shadow: null,
+    budgets: null,
+    seq: 0n,
+    grantCount: 0n,
+    eventCount: 0n,
+    eventsHash: null,
+    remaining: 0n,
+    reserved: 0n,
+    granted: 0n,
+    scheduled: 0n,
+    overage: 0n,
+    overageReserved: 0n,
+    overageLimit: plan.terms.overage?.limit ?? 0n,
+    owed: 0n,
+    allowanceDueAt: allowance ? allowancePeriodAt(opened, allowance, now).from : null,
+    statementDueAt: null,
+    statementPlanId: null,
+    hasLimitedGrants: false,
+    dueAt: null,
+    callerDays: null,
+    lastAt: now,
+    lastHash: new Uint8Array(),
+    version: 1n,
+  };
+}
 
 /** Grants a new account what its plan gives: the welcome credits, and this period's allowance in full. */
 export function openAccount(book: Book, origin: Origin) {
@@ -90,6 +99,7 @@ export function openAccount(book: Book, origin: Origin) {
   const entry = book.post(
     {
       kind: 'OPEN_ACCOUNT',
+      details: openingZone(book.account),
       labels: book.account.labels,
       ...displayName(book.account.displayName),
     },
@@ -124,6 +134,10 @@ export function openAccount(book: Book, origin: Origin) {
   return { kind: 'OpenAccount', entrySeq: entry.seq } as const;
 }
 
+/** How its first entry says the zone of an account, if it is not UTC. */
+export const openingZone = (account: Account): Labels =>
+  account.timeZones === null ? {} : { time_zone: timeZoneOf(account) };
+
 /** A name may be that of a person. */
 export const displayName = (name: string) =>
   name === '' ? {} : { personal: { display_name: name } };
@@ -131,8 +145,10 @@ export const displayName = (name: string) =>
 export function updateAccount(book: Book, command: UpdateAccount, origin: Origin) {
   const { account } = book;
   if (account.state === 'CLOSED') return accountClosed(book);
-  const { autoTopUp } = command;
-  const failure = autoTopUp ? checkAutoTopUp(book, autoTopUp) : null;
+  const { autoTopUp, timeZone } = command;
+  const failure =
+    (autoTopUp ? checkAutoTopUp(book, autoTopUp) : null) ??
+    (timeZone === undefined ? null : checkZone(account, timeZone));
   if (failure) return failure;
   const before = settingsOf(account);
   account.displayName = command.displayName ?? account.displayName;
@@ -141,6 +157,7 @@ export function updateAccount(book: Book, command: UpdateAccount, origin: Origin
   if (lowBalanceLevels !== undefined) account.lowBalanceLevels = lowBalanceLevels;
   if (pauseFloor !== undefined) account.pauseFloor = pauseFloor;
   if (autoTopUp !== undefined) setAutoTopUp(book, autoTopUp);
+  if (timeZone !== undefined) setZone(account, timeZone, book.now);
   const changed = Object.fromEntries(
     Object.entries(settingsOf(account)).filter(([name, text]) => text !== before[name]),
   );
@@ -157,6 +174,7 @@ type Settings = Readonly<Record<string, string>>;
 const settingsOf = (account: Account): Settings => ({
   display_name: account.displayName,
   labels: canonicalJson(account.labels),
+  time_zone: timeZoneOf(account),
   low_balance_levels: account.lowBalanceLevels?.map(levelName).join(',') ?? 'plan',
   pause_floor: account.pauseFloor?.toString() ?? 'plan',
   auto_top_up: account.autoTopUp ? canonicalJson(account.autoTopUp) : 'off',

@@ -8,7 +8,7 @@ import type { Plan } from '../../pricing/plan.ts';
 import type { PricedUsage } from '../../pricing/price.ts';
 import type { Account } from '../account.ts';
 import { OVERAGE } from '../allocation/allocation.ts';
-import { periodOf } from '../allowance.ts';
+import { allowancePeriodAt } from '../allowance.ts';
 import type { Book } from '../book.ts';
 import type { Move, Origin } from '../entry.ts';
 import { instantText } from '../grant-details.ts';
@@ -17,7 +17,7 @@ import { type ImportAccount, type ImportedUsage, usedThisMonth } from '../import
 import { creditsLeft, itemsOf } from '../import/items.ts';
 import { findNextDueAt } from '../settle.ts';
 import { updateStatementDueAt } from '../statement-closing.ts';
-import { displayName, newAccount } from './account.ts';
+import { displayName, newAccount, openingZone } from './account.ts';
 
 /** The account before its rule has run. The period of its allowance that is running was granted elsewhere. */
 export function importedAccount(
@@ -28,10 +28,10 @@ export function importedAccount(
 ): Account {
   const { openedAt } = command;
   const { allowance } = plan.terms;
+  const account = { ...newAccount(accountId, command, plan, openedAt), lastAt: now };
   return {
-    ...newAccount(accountId, command, plan, now),
-    openedAt,
-    allowanceDueAt: allowance ? periodOf(allowance.every, openedAt, now).until : null,
+    ...account,
+    allowanceDueAt: allowance ? allowancePeriodAt(account, allowance, now).until : null,
   };
 }
 
@@ -47,7 +47,7 @@ export function importAccount(book: Book, command: ImportAccount, origin: Origin
   const { seq: entrySeq } = book.post(
     {
       kind: 'OPEN_ACCOUNT',
-      details: { opened_at: instantText(account.openedAt) },
+      details: { opened_at: instantText(account.openedAt), ...openingZone(account) },
       labels: account.labels,
       ...displayName(account.displayName),
     },

@@ -11,7 +11,7 @@ import type { Book } from '../book.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import { findPack } from '../custom-pack.ts';
 import type { Origin } from '../entry.ts';
-import { monthStart } from '../month.ts';
+import { monthAt } from '../periods/period.ts';
 import type { Purchase } from '../purchase.ts';
 import { paymentKey, postPayment } from '../purchase-details.ts';
 import { createPurchase, postCheckout } from '../purchase-lifecycle.ts';
@@ -63,8 +63,8 @@ export function startTopUp(book: Book, origin: Origin) {
     purchaseId: purchase.purchaseId,
     leaseExpiresAt,
     startedAt: now,
-    month: monthStart(now),
-    count: countInMonth(topUps, now) + purchase.quantity,
+    month: monthAt(account.timeZones, now).from,
+    count: countInMonth(account.timeZones, topUps, now) + purchase.quantity,
     retryAt: null,
     refusal: null,
   });
@@ -115,7 +115,9 @@ function packsToBuy(
 ): number {
   const missing = missingCredits(book, autoTopUp);
   const needed = (missing + credits - 1n) / credits;
-  const left = BigInt(autoTopUp.monthlyCap - countInMonth(topUps, book.now));
+  const left = BigInt(
+    autoTopUp.monthlyCap - countInMonth(book.account.timeZones, topUps, book.now),
+  );
   const bought = min(min(needed, left), maxQuantity(price));
   return bought > 1n ? Number(bought) : 1;
 }

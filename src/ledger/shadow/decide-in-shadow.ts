@@ -11,7 +11,7 @@ import type { Book } from '../book.ts';
 import { counterName } from '../budget.ts';
 import { type Command, decide } from '../decide.ts';
 import type { Move, Origin, UnsealedEntry } from '../entry.ts';
-import { monthStart } from '../month.ts';
+import { isSameMonth, type Zones } from '../periods/period.ts';
 import { toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
 import type {
@@ -107,6 +107,7 @@ function take(
   refusal: Refusal | null,
 ): readonly ShadowDecision[] {
   const { changes } = simulated;
+  const { timeZones } = book.account;
   const isRefused = refusal !== null;
   for (const reservation of changes.reservations.added) keep(shadow, { ...reservation, isRefused });
   for (const reservation of changes.reservations.changed)
@@ -115,7 +116,8 @@ function take(
   return changes.entries.filter(isOfWork).map((entry) => {
     const { seq, at } = entry;
     const refunded = shadow.refundables.get(entry.refundedSeq ?? 0n);
-    shadow.use = { ...addMoves(shadow.use, movesThatCount(entry, refunded), at), seq };
+    const moves = movesThatCount(entry, refunded, timeZones);
+    shadow.use = { ...addMoves(shadow.use, moves, timeZones, at), seq };
     const availableAfter = availableOf(book, shadow);
     const decision = Object.assign(entry, { refusal, availableAfter });
     shadow.decisions.push(decision);
@@ -130,8 +132,9 @@ function take(
 function movesThatCount(
   { moves, at }: UnsealedEntry,
   refunded: ShadowRefundable | undefined,
+  zones: Zones,
 ): readonly Move[] {
-  const isEarlier = refunded && monthStart(refunded.at) !== monthStart(at);
+  const isEarlier = refunded && !isSameMonth(zones, at, refunded.at);
   return isEarlier ? moves.filter(({ grantId }) => grantId !== OVERAGE) : moves;
 }
 

@@ -4,7 +4,7 @@
  */
 import { OVERAGE } from '../allocation/allocation.ts';
 import type { BucketKind, Move } from '../entry.ts';
-import { monthStart } from '../month.ts';
+import { monthAt, type Zones } from '../periods/period.ts';
 
 /** Of one grant. Spent less than 0: more came back than was spent since shadow mode began. */
 export type GrantUse = { readonly spent: bigint; readonly reserved: bigint };
@@ -62,14 +62,22 @@ export const beginAgain = (use: ShadowUse, since: number): ShadowUse => ({
 export const useOf = ({ grants }: ShadowUse, grantId: bigint): GrantUse =>
   grants.get(grantId) ?? NO_USE;
 
-/** Overage used in the calendar month of `now`. */
-export const overageUsed = ({ overage, overageMonth }: ShadowUse, now: number): bigint =>
-  overageMonth === monthStart(now) ? overage : 0n;
+/** Overage used in the account's month of `now`. */
+export const overageUsed = (
+  { overage, overageMonth }: ShadowUse,
+  zones: Zones,
+  now: number,
+): bigint => (overageMonth === monthAt(zones, now).from ? overage : 0n);
 
 /** The use after the moves of a decision at `at`. */
-export function addMoves(use: ShadowUse, moves: readonly Move[], at: number): ShadowUse {
+export function addMoves(
+  use: ShadowUse,
+  moves: readonly Move[],
+  zones: Zones,
+  at: number,
+): ShadowUse {
   const grants = new Map(use.grants);
-  let overage = overageUsed(use, at);
+  let overage = overageUsed(use, zones, at);
   let { overageReserved } = use;
   for (const { from, to, grantId, credits } of moves) {
     const into = (bucket: BucketKind): bigint =>
@@ -89,7 +97,7 @@ export function addMoves(use: ShadowUse, moves: readonly Move[], at: number): Sh
     ...use,
     grants,
     overage,
-    overageMonth: monthStart(at),
+    overageMonth: monthAt(zones, at).from,
     overageReserved,
   };
 }

@@ -92,7 +92,7 @@ function simulatedAccount(
 ): Account {
   const sum = (creditsOf: (grant: Grant) => bigint) =>
     grants.reduce((total, grant) => total + creditsOf(grant), 0n);
-  const overage = currentOverage(account, now) + overageUsed(use, now);
+  const overage = currentOverage(account, now) + overageUsed(use, account.timeZones, now);
   const overageReserved = account.overageReserved + use.overageReserved;
   const used = overage + overageReserved;
   const active = [...reservations.values()].filter(({ state }) => state === 'ACTIVE');

@@ -70,6 +70,7 @@ export function planTermsToJson({ title, terms, packs, customAmounts }: PlanTerm
       refund_expired: terms.refundExpired,
       ...(terms.payOwed && { pay_owed: true }),
       expiring_notice: formatDuration(terms.expiringNoticeMs),
+      ...(terms.timeZone && { time_zone: terms.timeZone }),
     },
     packs: packs.map(({ packId, title, credits, price, validity }) => ({
       pack_id: packId,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseMoney } from '../money.ts';
 import { MAX_CREDITS, type Money, type Validity } from '../plan.ts';
+import { canonicalTimeZone } from '../time-zone.ts';
 import { MAX_DURATION_MS, parseDuration } from './duration.ts';
 import { asMapping } from './validation-error.ts';
 import { parseValidity } from './validity.ts';
@@ -133,6 +134,17 @@ export const keyedBy = <T>(name: z.ZodType<string>, value: z.ZodType<T>) =>
     },
     { when: () => true },
   );
+
+/** The canonical name of a time zone. */
+export const timeZone = z
+  .string()
+  .transform((value, context): string => {
+    const zone = canonicalTimeZone(value);
+    if (zone !== null) return zone;
+    context.addIssue('must be an IANA time zone such as Europe/Berlin');
+    return z.NEVER;
+  })
+  .meta({ form: 'an IANA time zone such as `Europe/Berlin`' });
 
 const INSTANT_PATTERN = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}:\d{2})(\.\d{1,3})?Z)?$/;
 

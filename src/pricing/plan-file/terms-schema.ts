@@ -5,7 +5,15 @@ import type { Pack, Terms } from '../plan.ts';
 import { allowanceSchema } from './allowance-schema.ts';
 import { levelsSchema } from './level-schema.ts';
 import { overageSchema } from './overage-schema.ts';
-import { durationMs, type Integers, id, money, text, validity } from './scalar-schemas.ts';
+import {
+  durationMs,
+  type Integers,
+  id,
+  money,
+  text,
+  timeZone,
+  validity,
+} from './scalar-schemas.ts';
 
 /** Amounts in terms are far below the largest int64, so that sums over an account fit as well. */
 const TERM_CREDITS_MAX = 1_000_000_000_000_000n;
@@ -58,6 +66,12 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .describe(
           'How long before a grant expires the event `grant.expiring` is written. 0s: never.',
         ),
+      time_zone: timeZone
+        .nullable()
+        .default(null)
+        .describe(
+          'IANA name of the time zone of accounts that are opened without one of their own. Left out: UTC.',
+        ),
     })
     .refine((terms) => !(terms.low_balance_levels && terms.low_balance_threshold !== undefined), {
       path: ['low_balance_threshold'],
@@ -71,6 +85,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         refund_expired,
         pay_owed,
         expiring_notice,
+        time_zone,
         ...terms
       }) => ({
         ...terms,
@@ -79,6 +94,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         refundExpired: refund_expired,
         payOwed: pay_owed,
         expiringNoticeMs: expiring_notice,
+        timeZone: time_zone,
       }),
     );
 

@@ -31,6 +31,7 @@ import { balanceMessage } from '../messages/balance.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { parseAutoTopUp } from './auto-top-up.ts';
 import { parseLevels } from './low-balance-levels.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 export const openAccount = defineMutation(
   'OpenAccount',
@@ -41,6 +42,7 @@ export const openAccount = defineMutation(
     planId: check.name('plan_id', request.planId),
     displayName: check.text('display_name', request.displayName, 256),
     labels: check.labels('labels', request.labels),
+    timeZone: parseTimeZone(request.timeZone, check),
   }),
   ({ entrySeq }, book) => ({
     account: accountOf(book),
@@ -55,6 +57,7 @@ export const updateAccount = defineMutation(
   UpdateAccountResponse,
   (request, check) => ({
     kind: 'UpdateAccount',
+    ...newTimeZone(request.timeZone, check),
     displayName:
       request.displayName === undefined
         ? null
@@ -74,6 +77,12 @@ export const updateAccount = defineMutation(
   }),
   ({ entrySeq }, book) => ({ account: accountOf(book), entrySeq }),
 );
+
+/** Without a name the zone stays as it is. */
+function newTimeZone(name: string, check: FieldChecker) {
+  const timeZone = parseTimeZone(name, check);
+  return timeZone === null ? {} : { timeZone };
+}
 
 /** In credits; null: the account has no limit of its own. */
 const parseLimit = (field: string, { credits }: OwnLimit, check: FieldChecker): bigint | null =>

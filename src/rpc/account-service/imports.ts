@@ -32,6 +32,7 @@ import { defineMutation } from '../call/mutation.ts';
 import { accountMessage } from '../messages/account.ts';
 import { balanceMessage } from '../messages/balance.ts';
 import type { ServiceContext } from '../service-context.ts';
+import { parseTimeZone } from './time-zone.ts';
 
 /** Grants and purchases of one account. */
 const ITEMS_MAX = 1_000;
@@ -56,6 +57,7 @@ export const importAccount = defineMutation(
       displayName: check.text('display_name', request.displayName, 256),
       labels: check.labels('labels', request.labels),
       openedAt: requiredInstant('opened_at', request.openedAt, check),
+      timeZone: parseTimeZone(request.timeZone, check),
       grants: grants.map((grant, index) => parseGrant(grant, `grants[${index}]`, check)),
       purchases: purchases.map((purchase, index) =>
         parsePurchase(purchase, `purchases[${index}]`, check),

@@ -3,6 +3,7 @@ import type {
   GetBalanceRequest,
   GetBalanceResponse,
 } from '../../gen/billing/v1/billing_service.ts';
+import { timeZoneOf } from '../../ledger/periods/account-zone.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import { loadBook } from '../call/load-account.ts';
 import { fullBalanceMessage } from '../messages/balance.ts';
@@ -22,5 +23,6 @@ export async function getBalance(
   return {
     balance: fullBalanceMessage(book),
     grants: grants.map((grant) => grantMessage(grant, book.now)),
+    timeZone: timeZoneOf(book.account),
   };
 }

@@ -7,7 +7,7 @@ import type {
 import type { Account } from '../../ledger/account.ts';
 import { bucketBalances } from '../../ledger/buckets.ts';
 import { seqNotFound } from '../../ledger/failures.ts';
-import { monthStart } from '../../ledger/month.ts';
+import { isSameMonth } from '../../ledger/periods/period.ts';
 import { lastSeqBefore } from '../../queries/entries.ts';
 import { findBalancesAfter, sumMoves } from '../../queries/past-balance.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -28,7 +28,7 @@ export async function getPastBalance(
   if (!after) throw seqNotFound(accountId, seq);
   const { at: recordedAt, remainingAfter: remaining, reservedAfter: reserved } = after;
   // The overage of each month counts from 0.
-  const isOfMonth = at === null || monthStart(at) === monthStart(recordedAt);
+  const isOfMonth = at === null || isSameMonth(account.timeZones, at, recordedAt);
   const moves = request.includeBuckets
     ? await sumMoves(context.em(), accountId, seq, isCancelled)
     : [];

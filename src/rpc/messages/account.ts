@@ -16,6 +16,7 @@ import {
   type Suspension,
 } from '../../ledger/account.ts';
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
+import { timeZoneOf } from '../../ledger/periods/account-zone.ts';
 import { mapOf } from '../../map-of.ts';
 import type { Terms } from '../../pricing/plan.ts';
 import { levelMessage } from './plan.ts';
@@ -29,6 +30,7 @@ export const accountMessage = (account: Account, terms: Terms): AccountMessage =
   displayName: account.displayName,
   labels: mapOf(account.labels),
   openedAt: new Date(account.openedAt),
+  timeZone: timeZoneOf(account),
   closedAt: optionalInstant(account.closedAt),
   lowBalanceLevels: effectiveLowBalanceLevels(account, terms).map(levelMessage),
   pauseFloor: effectivePauseFloor(account, terms),

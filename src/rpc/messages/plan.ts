@@ -16,6 +16,7 @@ import type { LowBalanceLevel } from '../../pricing/low-balance-level.ts';
 import type { OverageRates } from '../../pricing/overage.ts';
 import type { Allowance, Terms } from '../../pricing/plan.ts';
 import type { PublishedPlan } from '../../pricing/published-plan.ts';
+import { UTC } from '../../pricing/time-zone.ts';
 import { packMessage, validityMessage } from './pack.ts';
 import { durationMessage } from './time.ts';
 
@@ -51,6 +52,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   refundExpired: REFUND_EXPIRED[terms.refundExpired],
   payOwed: terms.payOwed,
   expiringNotice: durationMessage(terms.expiringNoticeMs),
+  timeZone: terms.timeZone ?? UTC,
 });
 
 export const levelMessage = (level: LowBalanceLevel): LowBalanceLevelMessage => ({

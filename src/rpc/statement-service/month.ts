@@ -1,6 +1,6 @@
 /** Checks of the calendar months that requests name, such as "2026-11". */
 import type { Account } from '../../ledger/account.ts';
-import { formatMonth } from '../../ledger/month.ts';
+import { monthNameAt } from '../../ledger/periods/period.ts';
 import type { FieldChecker } from '../call/field-checker.ts';
 
 const MONTH = /^\d{4}-(0[1-9]|1[0-2])$/;
@@ -16,10 +16,10 @@ export function checkMonth(check: FieldChecker, field: string, value: string): s
 export function checkMonthOfAccount(
   check: FieldChecker,
   month: string,
-  { openedAt }: Account,
+  { openedAt, timeZones }: Account,
   now: number,
 ) {
-  const [first, last] = [formatMonth(openedAt), formatMonth(now)];
+  const [first, last] = [monthNameAt(timeZones, openedAt), monthNameAt(timeZones, now)];
   if (month < first || month > last)
     check.addViolation('month', `must be from ${first}, when the account was opened, to ${last}`);
 }

@@ -6,7 +6,7 @@ import {
   type ListStatementsResponse,
   Statement as StatementMessage,
 } from '../../gen/billing/v1/statement_service.ts';
-import { parseMonth } from '../../ledger/month.ts';
+import { monthNamed } from '../../ledger/periods/period.ts';
 import { computeStatement } from '../../queries/compute-statement.ts';
 import { findStatement, findStatements } from '../../queries/statements.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -34,7 +34,8 @@ export async function getStatement(
   const { account, now } = await loadBook(context, accountId);
   checkMonthOfAccount(check, month, account, now);
   check.throwIfInvalid();
-  const computed = await computeStatement(em(), catalogue, account, parseMonth(month));
+  const period = monthNamed(account.timeZones, month);
+  const computed = await computeStatement(em(), catalogue, account, period);
   return { statement: statementMessage(computed) };
 }
 

@@ -6,7 +6,7 @@ import {
   GetUsageRequest_Granularity as GranularityMember,
   UsageSum,
 } from '../../gen/billing/v1/statement_service.ts';
-import { monthStart } from '../../ledger/month.ts';
+import { monthAt, periodAt, type Zones } from '../../ledger/periods/period.ts';
 import { min } from '../../min.ts';
 import { mergeUsage } from '../../queries/merge-usage.ts';
 import {
@@ -31,20 +31,23 @@ export async function getUsage(
   { access }: UnaryCall,
 ): Promise<GetUsageResponse> {
   const now = context.clock.now();
-  const asked = parseRequest(request, now);
-  const { of, from, to, granularity, groupBy, label, pageSize } = asked;
+  const { of, granularity, groupBy, label, pageSize } = parseRequest(request);
   // Without the period: where it ends by itself, the next page may be of a later hour.
   const list = [
     ...['usage', JSON.stringify(of), granularity ?? '', [...groupBy].sort().join(), label],
     ...[request.from, request.to].map((at) => at?.toISOString() ?? ''),
+    ...(request.inAccountTimeZone ? ['in account time zone'] : []),
   ];
   const after = decodePageToken(list, request.pageToken, KEY);
+  let zones: Zones = null;
   if (of && 'accountId' in of) {
-    await loadAccount(context, of.accountId);
+    const { timeZones } = await loadAccount(context, of.accountId);
+    if (request.inAccountTimeZone) zones = timeZones;
     await context.usage.catchUp(of.accountId);
   } else if (of) await requirePlan(context, of.planId, now);
   const query: UsageQuery = {
-    ...{ of, from, to, granularity, groupBy, label },
+    ...{ of, granularity, groupBy, label },
+    ...hoursOf(request, granularity, zones, now),
     scope: access.permissions.accounts,
     after: after === null ? null : (JSON.parse(after) as RowKey),
     limit: pageSize,
@@ -89,14 +92,54 @@ const DIMENSIONS: ReadonlyMap<DimensionMember, Dimension> = new Map([
   [DimensionMember.ACCOUNT, 'account'],
 ]);
 
-function parseRequest(request: GetUsageRequest, now: number) {
+/** The hours that are reported, and where rows begin, if that is not in UTC. */
+function hoursOf(
+  request: GetUsageRequest,
+  granularity: Granularity | null,
+  zones: Zones,
+  now: number,
+): Pick<UsageQuery, 'from' | 'to' | 'turns'> {
   const check = new FieldChecker();
-  const of = parseOf(check, request);
-  const from = checkHour(check, 'from', request.from) ?? monthStart(now);
+  const from = checkHour(check, 'from', request.from) ?? monthAt(zones, now).from;
   const to = checkHour(check, 'to', request.to) ?? now - (now % HOUR_MS) + HOUR_MS;
   if (to <= from) check.addViolation('to', 'must be after from');
   else if (to - from > PERIOD_MAX_MS)
     check.addViolation('to', 'must be at most 366 days after from');
+  check.throwIfInvalid();
+  const turns = turnsOf(granularity, zones, from, to);
+  if ([from, ...(turns ?? [])].some((at) => at % HOUR_MS !== 0))
+    check.addViolation(
+      'in_account_time_zone',
+      `must be false: usage is counted by the hour of UTC, and days of ${zones?.at(-1)?.zone} begin within one`,
+    );
+  check.throwIfInvalid();
+  return { from, to, turns };
+}
+
+/** First moments of the days or months of a report; null: it has none, or they are those of UTC. */
+function turnsOf(
+  granularity: Granularity | null,
+  zones: Zones,
+  from: number,
+  to: number,
+): readonly number[] | null {
+  if (zones === null || granularity === null || granularity === 'hour') return null;
+  const turns: number[] = [];
+  for (let at = from; at < to; ) {
+    const period = periodAt(zones, granularity, at);
+    turns.push(period.from);
+    at = period.until;
+  }
+  return turns;
+}
+
+function parseRequest(request: GetUsageRequest) {
+  const check = new FieldChecker();
+  const of = parseOf(check, request);
+  checkHour(check, 'from', request.from);
+  checkHour(check, 'to', request.to);
+  if (request.inAccountTimeZone && request.of?.$case !== 'accountId')
+    check.addViolation('in_account_time_zone', 'is only for account_id');
   const granularity = GRANULARITIES.get(request.granularity);
   if (granularity === undefined) check.addViolation('granularity', 'must be HOUR, DAY or MONTH');
   const dimensions = check.values('group_by', request.groupBy, DIMENSIONS);
@@ -108,7 +151,7 @@ function parseRequest(request: GetUsageRequest, now: number) {
   else if (label !== '') check.addViolation('label', 'is only for DIMENSION_LABEL');
   const pageSize = check.pageSize(request.pageSize);
   check.throwIfInvalid();
-  return { of, from, to, granularity: granularity ?? null, groupBy, label, pageSize };
+  return { of, granularity: granularity ?? null, groupBy, label, pageSize };
 }
 
 function parseOf(check: FieldChecker, { of }: GetUsageRequest) {

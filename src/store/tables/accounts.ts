@@ -4,6 +4,7 @@ import type { AccountState, ShadowMode, Suspension } from '../../ledger/account.
 import type { AutoTopUp } from '../../ledger/auto-top-up.ts';
 import type { CallerDays } from '../../ledger/caller-limits.ts';
 import type { Labels } from '../../ledger/entry.ts';
+import type { ZoneChange } from '../../ledger/periods/period.ts';
 import type { TopUps } from '../../ledger/top-up.ts';
 import { bigint, boolean, bytea, hex, instant, json, text } from '../../pg/column.ts';
 import { defineTable } from '../../pg/table.ts';
@@ -60,6 +61,12 @@ export const accounts = defineTable({
   columns: {
     accountId: text('key', 'given by the caller'),
     openedAt: instant('inserted'),
+    timeZones: json<readonly ZoneChange[]>(
+      'settings',
+      'the zones it was given, oldest first, each with the millisecond when; null: always UTC',
+    )
+      .as(toTimeZones, (zones) => zones)
+      .nullable(),
     closedAt: instant('settings', 'null while the account is open').nullable(),
     state: text<AccountState>('settings'),
     suspension: json<Suspension>('settings', 'new work is refused; null: it is not').nullable(),
@@ -155,6 +162,7 @@ export const accounts = defineTable({
   },
   privileges: 'select, insert, update',
   unanalyzed: [
+    'timeZones',
     'suspension',
     'labels',
     'autoTopUp',
@@ -166,6 +174,16 @@ export const accounts = defineTable({
   ],
   fillfactor: 70,
 });
+
+/** An audit reads rows that others have written, too. */
+function toTimeZones(stored: readonly ZoneChange[]): readonly ZoneChange[] {
+  const isWhole = stored.every(({ zone, at }) => typeof zone === 'string' && isInstant(at));
+  if (stored.length === 0 || !isWhole) throw new Error('the time zones cannot be read');
+  return stored;
+}
+
+/** Within what a Date holds. */
+const isInstant = (at: number): boolean => Number.isInteger(at) && Math.abs(at) < 8e15;
 
 function toCallerDays({ day, credits }: StoredCallerDays): CallerDays {
   const entries = Object.entries(credits);

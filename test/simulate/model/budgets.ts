@@ -10,7 +10,7 @@ import {
   type SetBudgetRequest,
 } from '../../../src/gen/billing/v1/budget.ts';
 import { Entry_Kind } from '../../../src/gen/billing/v1/ledger.ts';
-import { monthStart } from './calendar.ts';
+import { type ModelZones, periodAt } from './calendar.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
 import { closed, type Deciding } from './spend.ts';
@@ -22,7 +22,6 @@ type Job = { readonly seq: bigint; readonly at: number; readonly labels: Labels 
 export type ModelBudget = { readonly budget: Budget; readonly since: bigint };
 
 const NAMES = ['', 'DAY', 'WEEK', 'MONTH', 'TOTAL'];
-const DAY_MS = 86_400_000;
 
 const labelOf = ({ dimension }: Budget): string =>
   dimension?.$case === 'label' ? dimension.value : '';
@@ -31,14 +30,16 @@ const userOf = (budget: Budget, { labels }: Pick<Job, 'labels'>): string =>
   labels.get(labelOf(budget)) ?? '';
 
 /** First moment, and the end. */
-function periodOf({ period }: Budget, at: number): readonly [number, number] {
+function periodOf(
+  { timeZones }: { readonly timeZones: ModelZones },
+  { period }: Budget,
+  at: number,
+): readonly [number, number] {
   if (period === BudgetPeriod.TOTAL) return [0, Number.POSITIVE_INFINITY];
-  if (period === BudgetPeriod.MONTH) return [monthStart(at), monthStart(at, 1)];
-  const days = period === BudgetPeriod.DAY ? 1 : 7;
-  // Day 4 was a Monday.
-  const shift = days === 7 ? 4 * DAY_MS : 0;
-  const from = at - ((at - shift) % (days * DAY_MS));
-  return [from, from + days * DAY_MS];
+  const every =
+    period === BudgetPeriod.MONTH ? 'month' : period === BudgetPeriod.DAY ? 'day' : 'week';
+  const { from, until } = periodAt(timeZones, every, at);
+  return [from, until];
 }
 
 const isIn = ([from, until]: readonly [number, number], at: number): boolean =>
@@ -53,7 +54,7 @@ function capOf({ credits, exceptions }: Budget, value: string): bigint | undefin
 
 /** What each value has used in the period of `at`: also 0, where jobs gave everything back. */
 function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number) {
-  const period = periodOf(budget, at);
+  const period = periodOf(state, budget, at);
   const used = new Map<string, bigint>();
   const add = (job: Job, credits: bigint, hasCounted: boolean) => {
     if (job.seq <= since || !isIn(period, job.at) || !hasCounted) return;
@@ -89,8 +90,8 @@ const countedBy = (state: AccountState, job: Job) =>
     return isCounted ? [{ ...one, value, cap: capOf(one.budget, value) }] : [];
   });
 
-const resetOf = (budget: Budget, at: number): Record<string, string> => {
-  const [, until] = periodOf(budget, at);
+const resetOf = (state: AccountState, budget: Budget, at: number): Record<string, string> => {
+  const [, until] = periodOf(state, budget, at);
   return until === Number.POSITIVE_INFINITY ? {} : { resets_at: new Date(until).toISOString() };
 };
 
@@ -103,7 +104,7 @@ export function overBudget(state: AccountState, job: Job, more: bigint): Refusal
     if (isHard && cap !== undefined && used + more > cap)
       return new Refusal('BUDGET_EXCEEDED', {
         ...{ budget_id: budget.budgetId, label: 'user', value, cap, used, requested: more },
-        ...resetOf(budget, job.at),
+        ...resetOf(state, budget, job.at),
       });
   }
   return null;
@@ -114,14 +115,14 @@ export function reportBudgets(state: AccountState, job: Job, more: bigint) {
   if (more <= 0n) return;
   for (const { budget, since, value, cap } of countedBy(state, job)) {
     const used = usedOf(state, { budget, since }, job.at).get(value) ?? 0n;
-    const key = `${since} ${periodOf(budget, job.at)[0]} ${value}`;
+    const key = `${since} ${periodOf(state, budget, job.at)[0]} ${value}`;
     const told = state.toldCaps.get(key) ?? -1n;
     const isSoft = budget.enforcement === BudgetEnforcement.SOFT;
     if (!isSoft || cap === undefined || used <= cap || told >= cap) continue;
     state.toldCaps.set(key, cap);
     state.emit('budget.exceeded', {
       ...{ budget_id: budget.budgetId, label: 'user', value, cap: `${cap}`, used: `${used}` },
-      ...resetOf(budget, job.at),
+      ...resetOf(state, budget, job.at),
     });
   }
 }
@@ -204,7 +205,7 @@ function usesOf(state: AccountState, one: ModelBudget, now: number): readonly Bu
   const used = new Map(usedOf(state, one, now));
   const named = budget.value === undefined ? budget.exceptions.map((e) => e.value) : [budget.value];
   for (const value of named) used.set(value, used.get(value) ?? 0n);
-  const [from, until] = periodOf(budget, now);
+  const [from, until] = periodOf(state, budget, now);
   const ends = until !== Number.POSITIVE_INFINITY;
   return [...used]
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -6,7 +6,7 @@ import {
   Grant_State,
   Reservation_State,
 } from '../../../src/gen/billing/v1/ledger.ts';
-import { periodAt } from './calendar.ts';
+import { type ModelEvery, monthOf, periodAt, periodFrom } from './calendar.ts';
 import { returnMoves } from './funding.ts';
 import { updateLevels } from './levels.ts';
 import {
@@ -72,8 +72,14 @@ export function settle(state: AccountState, now: number) {
 export function syncTerms(state: AccountState, now: number) {
   const { allowance } = state.plan;
   if (allowance && state.allowanceDueAt === null)
-    state.allowanceDueAt = periodAt(allowance.every, state.openedAt, now).until;
+    state.allowanceDueAt = periodAt(state.timeZones, everyOf(state, allowance), now).until;
 }
+
+/** How often the allowance is granted: each month, or counted from the opening. */
+export const everyOf = (
+  { openedAt }: AccountState,
+  { every }: NonNullable<AccountState['plan']['allowance']>,
+): ModelEvery => (every === 'month' ? every : { ...every, since: openedAt });
 
 function expireReservation(state: AccountState, reservation: ReservationState, now: number) {
   const { held, reservationId, returned, expiresAt } = reservation;
@@ -167,12 +173,12 @@ export function startPeriod(state: AccountState, now: number, author: Author) {
     state.allowanceDueAt = null;
     return;
   }
-  const { until } = periodAt(allowance.every, state.openedAt, from);
+  const { until } = periodFrom(state.timeZones, everyOf(state, allowance), from);
   expireOldAllowances(state, now, author);
   state.allowanceDueAt = until;
   const period =
     allowance.every === 'month'
-      ? new Date(from).toISOString().slice(0, 7)
+      ? monthOf(state.timeZones, until - 1)
       : new Date(from).toISOString();
   addGrant(
     state,

@@ -4,7 +4,7 @@ import { Entry_Kind, Grant_Category, Grant_Source } from '../../../src/gen/billi
 import type { LowBalanceLevel } from '../../../src/gen/billing/v1/pricing.ts';
 import { type Level, OPERATIONS, PLANS } from '../plans.ts';
 import { endOf, periodAt } from './calendar.ts';
-import { addGrant, startPeriod, syncTerms } from './due.ts';
+import { addGrant, everyOf, startPeriod, syncTerms } from './due.ts';
 import { accountOf, balanceOf, grantOf } from './messages.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
@@ -20,7 +20,12 @@ export function openAccount(
   if (!plan) return new Refusal('PLAN_NOT_FOUND', { plan_id: request.planId });
   const { displayName, labels } = request;
   Object.assign(state, { planId: plan.planId, displayName, labels, openedAt: now, lastAt: now });
-  const details = displayName === '' ? [] : [['display_name', displayName] as const];
+  const { timeZone } = request;
+  if (timeZone !== '' && timeZone !== 'UTC') state.timeZones = [{ zone: timeZone, at: now }];
+  const details = [
+    ...(displayName === '' ? [] : [['display_name', displayName] as const]),
+    ...(state.timeZones ? [['time_zone', timeZone] as const] : []),
+  ];
   const entry = state.post(
     Entry_Kind.OPEN_ACCOUNT,
     now,
@@ -45,7 +50,7 @@ export function openAccount(
     );
   }
   if (plan.allowance) {
-    state.allowanceDueAt = periodAt(plan.allowance.every, now, now).from;
+    state.allowanceDueAt = periodAt(state.timeZones, everyOf(state, plan.allowance), now).from;
     startPeriod(state, now, author);
   }
   // Opening an account crosses no level.
@@ -61,9 +66,12 @@ const toLevels = (levels: readonly LowBalanceLevel[]): readonly Level[] =>
 const textOf = (labels: ReadonlyMap<string, string>): string =>
   JSON.stringify([...labels].sort(([a], [b]) => (a < b ? -1 : 1)));
 
+const zoneOf = ({ timeZones }: AccountState): string => timeZones?.at(-1)?.zone ?? 'UTC';
+
 const settingsOf = (state: AccountState) => ({
   display_name: state.displayName,
   labels: textOf(state.labels),
+  time_zone: zoneOf(state),
   low_balance_levels: state.ownLevels === null ? 'plan' : state.ownLevels.join(','),
   pause_floor: state.ownFloor === null ? 'plan' : `${state.ownFloor}`,
 });
@@ -80,6 +88,11 @@ export function updateAccount(
   if (request.lowBalanceLevels) {
     const { own } = request.lowBalanceLevels;
     state.ownLevels = own ? toLevels(own.levels) : null;
+  }
+  const { timeZone } = request;
+  if (timeZone !== '' && timeZone !== zoneOf(state)) {
+    const before = state.timeZones ?? [{ zone: 'UTC', at: state.openedAt }];
+    state.timeZones = [...before, { zone: timeZone, at: now }];
   }
   if (request.pauseFloor) state.ownFloor = request.pauseFloor.credits ?? null;
   const after = settingsOf(state);

@@ -160,6 +160,7 @@ export const accountOf = (state: AccountState): Account => ({
   displayName: state.displayName,
   labels: new Map(state.labels),
   openedAt: new Date(state.openedAt),
+  timeZone: state.timeZones?.at(-1)?.zone ?? 'UTC',
   closedAt: dateOf(state.closedAt),
   lowBalanceLevels: (state.ownLevels ?? state.plan.levels).map(levelOf),
   pauseFloor: floorOf(state),

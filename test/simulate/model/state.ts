@@ -17,7 +17,7 @@ import {
 import type { PricedUsage } from '../../../src/gen/billing/v1/pricing.ts';
 import { type Level, type PlanPack, planOf, type SimulatedPlan, type Validity } from '../plans.ts';
 import type { ModelBudget } from './budgets.ts';
-import { monthOf } from './calendar.ts';
+import { type ModelZones, monthOf } from './calendar.ts';
 
 export type Labels = ReadonlyMap<string, string>;
 
@@ -184,6 +184,8 @@ export class AccountState {
   displayName = '';
   labels: Labels = new Map();
   openedAt = 0;
+  /** Null: always UTC. */
+  timeZones: ModelZones = null;
   closedAt: number | null = null;
   /** Null: it is not suspended. */
   suspended: Suspended | null = null;
@@ -260,7 +262,7 @@ export class AccountState {
   }
 
   overageOf(at: number): bigint {
-    return this.overage.get(monthOf(at)) ?? 0n;
+    return this.overage.get(monthOf(this.timeZones, at)) ?? 0n;
   }
 
   /** In burn order. */
@@ -340,7 +342,7 @@ export class AccountState {
       if (paid > 0n) paying.push({ from: 'available', to: 'owed', grantId, credits: paid });
     }
     if (paying.length === 0) return;
-    const month = monthOf(now);
+    const month = monthOf(this.timeZones, now);
     this.owedPaid.set(month, (this.owedPaid.get(month) ?? 0n) + totalOf(paying));
     this.post(Entry_Kind.PAY_OWED, now, { moves: paying, credits: totalOf(paying) }, SERVICE);
   }
@@ -352,9 +354,9 @@ export class AccountState {
       if (from === 'owed' || to === 'owed' || to === 'issued') return;
       this.overageReserved += signed('overage_reserved', from, to) * credits;
       const used = signed('consumed', from, to) * credits;
-      const month = monthOf(now);
+      const month = monthOf(this.timeZones, now);
       // Overage of an earlier month stays counted there.
-      if (used !== 0n && (used > 0n || monthOf(spentAt) === month))
+      if (used !== 0n && (used > 0n || monthOf(this.timeZones, spentAt) === month))
         this.overage.set(month, (this.overage.get(month) ?? 0n) + used);
       return;
     }

@@ -3,7 +3,7 @@ import type { Grant_Category } from '../../../src/gen/billing/v1/ledger.ts';
 import type { OperationUsage, Statement } from '../../../src/gen/billing/v1/statement_service.ts';
 import { amountDue, dollars, priceOverage, sumOfLines } from '../../year/rates.ts';
 import { PLANS } from '../plans.ts';
-import { monthOf } from './calendar.ts';
+import { monthOf as monthIn } from './calendar.ts';
 import { type AccountState, OVERAGE, type Part, sum, totalOf } from './state.ts';
 
 /** What is not predicted of a statement is taken from `shown`: its plan, whether it is billed, its closing. */
@@ -15,7 +15,10 @@ export function expectStatement(
 ): Statement {
   const { month } = shown;
   const seqWhere = (isIn: (name: string) => boolean) =>
-    entries.reduce((last, { seq, at }) => (isIn(monthOf(at?.getTime() ?? 0)) ? seq : last), 0n);
+    entries.reduce(
+      (last, { seq, at }) => (isIn(monthIn(state.timeZones, at?.getTime() ?? 0)) ? seq : last),
+      0n,
+    );
   const used = new Month(state, month);
   const { overage } = used;
   const rates = shown.overageRates && ratesOf(shown.planId);
@@ -77,6 +80,7 @@ class Month {
 
   constructor(state: AccountState, month: string) {
     this.#state = state;
+    const monthOf = (at: number) => monthIn(state.timeZones, at);
     for (const { at, split, uses } of state.spendings.values()) {
       if (monthOf(at) !== month) continue;
       for (const { operation, count, credits } of uses) this.#add(operation, count, credits, 0n);

@@ -1,7 +1,7 @@
 /** Gives back part or all of a charge or commit. */
 import { useState } from 'preact/hooks';
 import { call } from '../api.ts';
-import { big, credits, monthOf } from '../format.ts';
+import { big, credits, monthIn } from '../format.ts';
 import type { Balance, Entry, Grant } from '../messages.ts';
 import { Loaded } from '../parts/basics.tsx';
 import { isGrant, type Part, partsOf } from '../parts/entry.ts';
@@ -82,6 +82,7 @@ const shareText = ({ source, credits: share }: Part): string =>
 
 type State = {
   readonly balance: Balance;
+  readonly timeZone: string;
   readonly grants: readonly Grant[];
   /** Whether refunded credits of an expired grant come back as a new one. Null: it is not known. */
   readonly grantsAgain: boolean | null;
@@ -89,12 +90,12 @@ type State = {
 
 async function readState(entry: Entry, signal: AbortSignal): Promise<State> {
   const { accountId = '' } = entry;
-  const [{ balance = {} }, grants, grantsAgain] = await Promise.all([
+  const [{ balance = {}, timeZone = 'UTC' }, grants, grantsAgain] = await Promise.all([
     call('GetBalance', { accountId }, signal),
     readGrants(entry, signal),
     readGrantsAgain(accountId, signal).catch(() => null),
   ]);
-  return { balance, grants, grantsAgain };
+  return { balance, grants, grantsAgain, timeZone };
 }
 
 /** Those that paid. They are listed newest first, and there can be many after them. */
@@ -126,7 +127,7 @@ async function readGrantsAgain(accountId: string, signal: AbortSignal): Promise<
 function previewOf(
   { at }: Entry,
   shares: readonly Part[],
-  { balance, grants, grantsAgain }: State,
+  { balance, grants, grantsAgain, timeZone }: State,
 ): { readonly effects: readonly Effect[]; readonly notes: readonly string[] } {
   const back = givenBack(shares, {
     grants,
@@ -142,7 +143,7 @@ function previewOf(
     before,
     after: before + by,
   });
-  const month = (text: string | undefined) => monthOf(Date.parse(text ?? ''));
+  const month = (text: string | undefined) => monthIn(timeZone, Date.parse(text ?? ''));
   const isOfThisMonth = month(at) === month(balance.asOf);
   const restOf = (count: bigint, what: string) =>
     count > 0n ? [`${credits(count)} of them ${what}`] : [];

@@ -165,6 +165,7 @@ const HeadFacts = ({
     </Fact>
     <Fact name="Opened">{account ? <At at={account.openedAt} /> : <Dash />}</Fact>
     <CellFact accountId={accountId} />
+    {account?.timeZone !== 'UTC' && account && <Fact name="Time zone">{account.timeZone}</Fact>}
     {account?.displayName && <Fact name="Name">{account.displayName}</Fact>}
     {account?.closedAt && (
       <Fact name="Closed">

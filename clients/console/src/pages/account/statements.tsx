@@ -1,6 +1,6 @@
 /** The statement of a month, line by line, and the months that there are. */
 import { call } from '../../api.ts';
-import { big, counted, credits, money, monthOf, monthsBetween, words } from '../../format.ts';
+import { big, counted, credits, money, monthIn, monthsBetween, words } from '../../format.ts';
 import type { Statement } from '../../messages.ts';
 import { Amount, At, Badge, Empty, Fact, Facts, Loaded, Section } from '../../parts/basics.tsx';
 import { Table } from '../../parts/table.tsx';
@@ -12,8 +12,9 @@ import type { AccountNow } from './account.tsx';
 export const Statements = ({ now, place }: { readonly now: AccountNow; readonly place: Place }) => {
   const may = useMay('GetStatement');
   const accountId = now.account.accountId ?? '';
-  const first = monthOf(Date.parse(now.account.openedAt ?? ''));
-  const months = monthsBetween(first, monthOf(serviceNow()));
+  const { timeZone = 'UTC' } = now.account;
+  const first = monthIn(timeZone, Date.parse(now.account.openedAt ?? ''));
+  const months = monthsBetween(first, monthIn(timeZone, serviceNow()));
   const asked = place.search.get('month') ?? '';
   const month = months.includes(asked) ? asked : (months[0] ?? first);
   const read = useRead(
