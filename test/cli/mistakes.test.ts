@@ -17,7 +17,7 @@ describe('a command', () => {
     [['purchases', 'bui'], 'there is no command "purchases bui"; did you mean buy?'],
     [
       ['account', 'opne'],
-      'there is no command "account opne"; there are open, show, list, move, top-up, suspend, resume, close',
+      'there is no command "account opne"; there are open, show, list, move, top-up, time-zone, suspend, resume, close',
     ],
   ])('%j does not exist', async (args, message) => {
     expect(await run(...args)).toEqual({

@@ -202,6 +202,15 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     amount: 100,
   },
   roll_forward_positions: { account_id: 'a', seq: 1, plan_id: 'p', remaining: {} },
+  moved_events: { account_id: 'a', event_id: uuid, position: 1 },
+  slot_moves: {
+    move_id: uuid,
+    from_cell: 'a',
+    to_cell: 'b',
+    slots: [],
+    phase: 'COPYING',
+    started_at: instant,
+  },
   events: {
     account_id: 'a',
     event_id: uuid,
@@ -231,8 +240,7 @@ const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
   owner.errorOf(
     `insert into ${table} select * from jsonb_populate_record(null::${table}, $1::jsonb)`,
     [JSON.stringify({ ...validRows[table], ...changes })],
-    // The service does not publish plans.
-    table.startsWith('plan') || table === 'rate_cards' ? '' : 'scrip_runtime',
+    roleOf(table),
   );
 
 const noReference = { payment_reference: null, payment_reference_key: null };
@@ -401,6 +409,8 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   roll_forward_sums_credits_check: [{ credits: -1 }],
   roll_forward_sums_amount_check: [{ amount: -1 }, { currency: '' }, { category: 'ALLOWANCE' }],
   roll_forward_positions_seq_check: [{ seq: -1 }],
+  moved_events_position_check: [{ position: 0 }],
+  slot_moves_phase_check: [{ phase: 'MOVED' }],
 };
 
 test.each(Object.keys(validRows))('a valid row of %s is accepted', async (table) => {
@@ -465,3 +475,11 @@ test('a payment reference is unique within its account', async () => {
   const elsewhere = JSON.stringify([validRows['purchases'], { ...other, account_id: 'b' }]);
   expect(await owner.errorOf(sql, [elsewhere])).toBeNull();
 });
+
+/** What commands write as the owner of the database. */
+const OF_THE_OWNER = ['plans', 'plan_versions', 'rate_cards', 'moved_events', 'slot_moves'];
+
+/** Who writes a table; empty: the owner. */
+function roleOf(table: string): string {
+  return OF_THE_OWNER.includes(table) ? '' : 'scrip_runtime';
+}

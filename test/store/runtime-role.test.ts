@@ -17,6 +17,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['pause_floor', 'low_levels', 'auto_top_up', 'top_ups', 'top_up_due_at'],
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
+    'owed',
     ...['events_hash', 'caller_days', 'budgets', 'shadow', 'time_zones'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
@@ -43,6 +44,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['failure_code', 'grant_id', 'paid_at', 'currency_paid', 'amount_paid', 'amount_refunded'],
     ...['dispute_state', 'decision', 'decided_by', 'decision_reason', 'decided_at'],
     ...['credits_clawed_back', 'credits_unrecovered', 'sync_version', 'next_check_at'],
+    'credits_owed',
   ],
   custom_packs: [
     ...['title', 'credits', 'currency', 'amount', 'validity', 'offered_at', 'offered_by'],
@@ -52,6 +54,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
   shadow_use: ['since', 'seq', 'since_seq', 'used'],
   shadow_reservations: ['state', 'expires_at', 'job'],
   events: ['position'],
+  cell_replicas: ['move_id', 'phase', 'map_version', 'seen_at'],
   caller_quotas: ['day', 'credits'],
   event_cursors: ['position'],
   deliveries: ['state', 'attempts', 'due_at', 'last_attempt_at', 'last_error', 'ended_at'],
@@ -66,7 +69,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
 /** What is published or accepted by commands that run as the owner of the database. */
 const READ_ONLY = [
   ...['plans', 'plan_versions', 'rate_cards', 'clock_acceptances', 'event_cursors'],
-  'cells',
+  ...['cells', 'slot_moves', 'moved_events', 'restores'],
 ];
 
 const COLUMNS = `select format('%s.%s', table_name, column_name) from information_schema.columns
