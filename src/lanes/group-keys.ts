@@ -96,6 +96,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
       case 'SetBudget':
       case 'RemoveBudget':
       case 'ReportRefusals':
+      case 'Checkpoint':
         break;
       default:
         command satisfies never;

@@ -3,9 +3,11 @@
  * rows that its commands name. Cached accounts are neither locked nor read.
  */
 import type { CachedAccount } from '../account-cache/account-cache.ts';
+import type { Account } from '../ledger/account.ts';
 import type { BudgetCounters } from '../ledger/budget.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { findArchivedRequests } from '../store/find-archived-requests.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
 import { loadOpenGrants } from '../store/load-grants.ts';
 import { loadRequests } from '../store/load-requests.ts';
@@ -29,6 +31,7 @@ import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import { readRateCards } from './read-rate-cards.ts';
 import type { SingleTask } from './task.ts';
 
+const NO_REQUESTS: ReadonlySet<string> = new Set();
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 
 export async function loadUnit(
@@ -116,6 +119,9 @@ export async function loadUnit(
     requests: new Map(
       requests.map((r) => [requestKey(r.accountId, r.requestId, r.request.method), r]),
     ),
+    archivedRequests: all.some(({ archivedSeq }) => archivedSeq !== null)
+      ? await loadArchivedRequests(em, all, tasks)
+      : NO_REQUESTS,
     unsettled: due.unsettled,
     waitingForClock: new Set(),
     lockedElsewhere,
@@ -123,4 +129,21 @@ export async function loadUnit(
     needsReload: lackingGrants(cached, reservations),
     needsGrants: new Set(),
   };
+}
+
+/**
+ * Also of cached accounts: the requests of archived entries are there before the checkpoint, and rows are deleted after
+ * it. It increments the version of the account, so that a unit of work that knows an older one finds the rows.
+ */
+async function loadArchivedRequests(
+  em: Em,
+  accounts: readonly Account[],
+  tasks: readonly SingleTask[],
+): Promise<ReadonlySet<string>> {
+  const archived = new Set(
+    accounts.flatMap(({ accountId, archivedSeq }) => (archivedSeq === null ? [] : [accountId])),
+  );
+  const asked = requestIdsOf(tasks).filter(({ accountId }) => archived.has(accountId));
+  const found = await findArchivedRequests(em, asked);
+  return new Set(found.map((r) => requestKey(r.accountId, r.requestId, r.method)));
 }

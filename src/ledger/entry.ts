@@ -62,7 +62,8 @@ export type EntryKind =
   | 'EXPIRE'
   | 'CHARGE'
   | 'REFUND'
-  | 'IMPORT';
+  | 'IMPORT'
+  | 'CHECKPOINT';
 
 /** The mutations that callers can ask for. */
 export type Method =

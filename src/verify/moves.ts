@@ -131,6 +131,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
     furtherOf: ['ImportAccount'],
     byService: false,
   },
+  CHECKPOINT: byService([], []),
 };
 
 /** Grants are numbered from 1. This number in a move stands for overage. */

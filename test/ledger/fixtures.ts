@@ -177,6 +177,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   closedAt: null,
   suspension: null,
   budgets: null,
+  archivedSeq: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,

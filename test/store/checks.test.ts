@@ -179,6 +179,23 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   usage_rollups: { ...usageKey, count: 1, credits: 2, refunded: 3 },
   usage_quantities: { ...usageKey, quantity: 'pages', total: 1 },
   usage_positions: { account_id: 'a', seq: 1, labels: null },
+  archive_files: {
+    name: 'entries-2026-11-0001-00000000.parquet',
+    month: '2026-11',
+    part: 1,
+    first_account: 'a',
+    last_account: 'a',
+    entries: 1,
+    bytes: 1,
+    sha256: '\\x00',
+    finished_at: null,
+  },
+  archived_accounts: { account_id: 'a', seq: 1, at: instant, requests_seq: 1, key: null },
+  archived_requests: {
+    account_id: 'a',
+    first_key: `\\x${'00'.repeat(16)}`,
+    keys: `\\x${'00'.repeat(16)}`,
+  },
   events: {
     account_id: 'a',
     event_id: uuid,
@@ -209,7 +226,7 @@ const insert = (table: string, changes: Readonly<Record<string, unknown>>) =>
     `insert into ${table} select * from jsonb_populate_record(null::${table}, $1::jsonb)`,
     [JSON.stringify({ ...validRows[table], ...changes })],
     // The service does not publish plans.
-    table.startsWith('plan') || table === 'rate_cards' ? '' : 'scrip_runtime',
+    roleOf(table),
   );
 
 const noReference = { payment_reference: null, payment_reference_key: null };
@@ -369,6 +386,9 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   usage_quantities_label_check: [{ label: '' }, { beyond: true }],
   usage_quantities_total_check: [{ total: -1 }],
   usage_positions_seq_check: [{ seq: -1 }],
+  archive_files_entries_check: [{ entries: 0 }],
+  archived_accounts_seq_check: [{ seq: 2 }, { seq: -1 }],
+  archived_requests_keys_check: [{ keys: '\\x' }, { keys: '\\x00' }],
 };
 
 test.each(Object.keys(validRows))('a valid row of %s is accepted', async (table) => {
@@ -433,3 +453,9 @@ test('a payment reference is unique within its account', async () => {
   const elsewhere = JSON.stringify([validRows['purchases'], { ...other, account_id: 'b' }]);
   expect(await owner.errorOf(sql, [elsewhere])).toBeNull();
 });
+
+/** Who writes a table; empty: the owner. */
+function roleOf(table: string): string {
+  if (table.startsWith('archive')) return 'scrip_archiver';
+  return table.startsWith('plan') || table === 'rate_cards' ? '' : 'scrip_runtime';
+}

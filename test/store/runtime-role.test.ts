@@ -17,7 +17,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['pause_floor', 'low_levels', 'auto_top_up', 'top_ups', 'top_up_due_at'],
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
-    ...['events_hash', 'caller_days', 'budgets'],
+    ...['events_hash', 'caller_days', 'budgets', 'archived_seq'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
   grants: [
@@ -62,7 +62,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
 /** What is published or accepted by commands that run as the owner of the database. */
 const READ_ONLY = [
   ...['plans', 'plan_versions', 'rate_cards', 'clock_acceptances', 'event_cursors'],
-  'cells',
+  ...['cells', 'archive_files', 'archived_accounts', 'archived_requests'],
 ];
 
 const COLUMNS = `select format('%s.%s', table_name, column_name) from information_schema.columns

@@ -58,6 +58,7 @@ export const newAccount = (
   closedAt: null,
   suspension: null,
   budgets: null,
+  archivedSeq: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,

@@ -93,6 +93,7 @@ export const accounts = defineTable({
     budgets: json<readonly StoredBudget[]>('settings', 'in the order of their ids; null: none')
       .as(toBudgets, fromBudgets)
       .nullable(),
+    archivedSeq: bigint('settings', 'the entries up to it are archived; null: none is').nullable(),
     seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),

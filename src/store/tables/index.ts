@@ -1,6 +1,7 @@
 /** Every table, and its MikroORM entity. The migrations create them; a test compares the two. */
 import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
+import { archivedAccounts, archivedRequests, archiveFiles } from './archive.ts';
 import { budgetCounters } from './budgets.ts';
 import { callerQuotas } from './caller-quotas.ts';
 import { cells } from './cells.ts';
@@ -47,6 +48,9 @@ export const tables = [
   clockAcceptances,
   verifyRuns,
   cells,
+  archiveFiles,
+  archivedAccounts,
+  archivedRequests,
 ] as const;
 
 export const entities = {
@@ -73,4 +77,7 @@ export const entities = {
   clockAcceptances: entityOf(clockAcceptances),
   verifyRuns: entityOf(verifyRuns),
   cells: entityOf(cells),
+  archiveFiles: entityOf(archiveFiles),
+  archivedAccounts: entityOf(archivedAccounts),
+  archivedRequests: entityOf(archivedRequests),
 };
