@@ -10,6 +10,7 @@ import {
 import { accountList } from './account-list.ts';
 import { accountTopUp } from './account-top-up.ts';
 import { anchorWrite } from './anchor.ts';
+import { archive } from './archive.ts';
 import { balance } from './balance.ts';
 import { budgets } from './budgets.ts';
 import { cellsCheck, cellsList } from './cells.ts';
@@ -106,6 +107,7 @@ export const scrip = program([
     sandboxCreate,
   ]),
   group('anchor', 'Anchors of the ledger.', [anchorWrite]),
+  archive,
   group('cells', 'The databases that the accounts are divided among.', [cellsList, cellsCheck]),
   verify,
   doctor,

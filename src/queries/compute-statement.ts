@@ -1,4 +1,5 @@
 /** The statement of an account's month, computed from its entries and priced as if it were closed now. */
+import type { Archive } from '../archive/archive.ts';
 import type { Account } from '../ledger/account.ts';
 import { formatMonth, monthStart } from '../ledger/month.ts';
 import type { Statement } from '../ledger/statement.ts';
@@ -11,13 +12,14 @@ import { findStatements, findStatementsOfMonths } from './statements.ts';
 /** The month that begins at `start`. Entries newer than `account` are not counted. */
 export async function computeStatement(
   em: Em,
+  archive: Archive,
   catalogue: Catalogue,
   account: Account,
   start: number,
 ): Promise<Statement> {
   const { accountId } = account;
   const month = formatMonth(start);
-  const { afterSeq, lastSeq, ...used } = await countMonth(em, account, start);
+  const { afterSeq, lastSeq, ...used } = await countMonth(em, archive, account, start);
   const [firstRefunded] = [...used.refundedEarlier.keys()].sort();
   const closed =
     firstRefunded === undefined

@@ -9,6 +9,13 @@ const PAGE_SIZE = 10_000;
 
 /** Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. */
 export async function rebuildUsage(em: Em, accountId: string): Promise<number | null> {
+  const archived = await query(
+    em,
+    'select from archived_accounts where account_id = $1 and seq > 0',
+    [accountId],
+  );
+  if (archived.length > 0)
+    throw new Error(`account ${accountId} has archived entries, which are not counted anew`);
   return await em.transactional(async (em) => {
     // Locks the position, or makes it.
     const { locked, done, unfinished } = await rollUpHere(em, [accountId], 0, 'wait');

@@ -49,6 +49,7 @@ export class RunningCell {
       cell: this.name,
       log,
       em,
+      archive: this.work.archive,
       clock,
       catalogue,
       lanes: work.lanes,

@@ -148,7 +148,13 @@ export async function getReservation(
   const accountId = check.accountId(request.accountId);
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
-  const found = await findReservation(context.em(), accountId, reservationId, context.clock.now());
+  const found = await findReservation(
+    context.em(),
+    context.archive,
+    accountId,
+    reservationId,
+    context.clock.now(),
+  );
   const owner = ownerOf(access);
   if (!found) {
     await loadBook(context, accountId);
@@ -183,7 +189,7 @@ export async function listReservations(
   const list = ['reservations', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, SEQ_KEY);
   const { account } = await loadBook(context, accountId);
-  const page = await findReservations(context.em(), {
+  const page = await findReservations(context.em(), context.archive, {
     accountId,
     states,
     caller: ownerOf(access),

@@ -22,7 +22,7 @@ export async function getStatement(
   request: GetStatementRequest,
   { record }: UnaryCall,
 ): Promise<GetStatementResponse> {
-  const { em, catalogue, statementCloser } = context;
+  const { em, archive, catalogue, statementCloser } = context;
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   const month = checkMonth(check, 'month', request.month);
@@ -34,7 +34,7 @@ export async function getStatement(
   const { account, now } = await loadBook(context, accountId);
   checkMonthOfAccount(check, month, account, now);
   check.throwIfInvalid();
-  const computed = await computeStatement(em(), catalogue, account, parseMonth(month));
+  const computed = await computeStatement(em(), archive, catalogue, account, parseMonth(month));
   return { statement: statementMessage(computed) };
 }
 
