@@ -7,6 +7,8 @@ import {
   readAnchorFile,
 } from '../anchors/anchor-file.ts';
 import type { PublicAnchorKey } from '../anchors/anchor-key.ts';
+import { inReadOnlySnapshot } from '../pg/cursor.ts';
+import type { AuditedArchive } from './archive.ts';
 import type { Discrepancy } from './findings.ts';
 
 export type Anchor = { readonly file: string; readonly keys: readonly PublicAnchorKey[] };
@@ -17,6 +19,7 @@ const GROUP_SIZE = 1_000;
 /** Throws InvalidAnchor where the file proves nothing. */
 export async function checkAnchor(
   client: pg.Client,
+  archive: AuditedArchive | null,
   { file, keys }: Anchor,
 ): Promise<{ readonly summary: AnchorSummary; readonly discrepancies: readonly Discrepancy[] }> {
   const discrepancies: Discrepancy[] = [];
@@ -26,7 +29,7 @@ export async function checkAnchor(
     const { done, value } = await accounts.next();
     if (!done) group.push(value);
     if (done || group.length === GROUP_SIZE) {
-      discrepancies.push(...(await compare(client, group)));
+      discrepancies.push(...(await compare(client, archive, group)));
       group = [];
     }
     if (!done) continue;
@@ -74,7 +77,18 @@ type FoundRow = {
   readonly hash: Buffer | null;
 };
 
-async function compare(client: pg.Client, group: readonly AnchoredAccount[]) {
+async function compare(
+  client: pg.Client,
+  archive: AuditedArchive | null,
+  group: readonly AnchoredAccount[],
+) {
+  return await inReadOnlySnapshot(client, async () => {
+    if (archive) await archive.loadAccounts(group.map(({ accountId }) => accountId));
+    return await compareRows(client, group);
+  });
+}
+
+async function compareRows(client: pg.Client, group: readonly AnchoredAccount[]) {
   const { rows } = await client.query<FoundRow>(
     `select a.account_id is not null as exists, a.seq as newest, e.hash
      from unnest($1::text[], $2::bigint[]) with ordinality as n(account_id, seq, index)

@@ -37,6 +37,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
     'whether replicas trust the clock; what they wrote has its time in the entries',
   'clock_acceptances.*':
     'whether replicas trust the clock; what they wrote has its time in the entries',
+  'archive_files.finished_at':
+    'whether the archiver looks at the file again, which deletes nothing more',
   'verify_runs.*': 'what metrics show of earlier audits',
   'cells.*':
     'where accounts are looked for; every cell has the same map, and a service compares them',
