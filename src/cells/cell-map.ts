@@ -1,4 +1,5 @@
 /** The map of slots to cells. Every cell's database has it, so that a replica knows it while some of them are down. */
+import { z } from 'zod';
 import { SLOTS } from './slot.ts';
 
 export type CellMap = {
@@ -42,8 +43,12 @@ export function rangesOf({ cells }: Pick<CellMap, 'cells'>, name: string): reado
 export const storedSlots = (map: Pick<CellMap, 'cells'>): StoredSlots =>
   Object.fromEntries([...new Set(map.cells)].sort().map((name) => [name, rangesOf(map, name)]));
 
-/** Reads stored slots. Text: what is wrong with them, such as a slot that no cell has, or two of them. */
-export function readSlots(stored: StoredSlots): readonly string[] | string {
+const storedForm = z.record(z.string(), z.array(z.tuple([z.number(), z.number()])));
+
+/** Reads stored slots, which may be any JSON. Text: what is wrong with them, such as a slot that no cell has, or two of them. */
+export function readSlots(given: unknown): readonly string[] | string {
+  const { success, data: stored } = storedForm.safeParse(given);
+  if (!success) return 'its slots are not the first and last of ranges by cell';
   const cells: (string | undefined)[] = Array.from({ length: SLOTS });
   for (const [name, ranges] of Object.entries(stored))
     for (const [first, last] of ranges) {

@@ -6,7 +6,7 @@ import {
   problemsOfCell,
   type RecordedCell,
 } from './agreement.ts';
-import { type CellMap, isSameMap, readSlots, type StoredSlots, storedSlots } from './cell-map.ts';
+import { type CellMap, isSameMap, readSlots, storedSlots } from './cell-map.ts';
 import type { CellAddress } from './cells-file.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -53,14 +53,14 @@ export const recordCell = ({ name, url }: CellAddress, map: CellMap): Promise<vo
   });
 
 /** A map that nobody could have recorded. */
-class UnreadableMap extends Error {}
+export class UnreadableMap extends Error {}
 
 /** What the database of a connection has recorded; null also where it is older than the map. */
 export async function recordedCell(client: pg.Client): Promise<RecordedCell | null> {
   const found = await client.query(`select to_regclass('cells') as found`);
   if (!found.rows[0]?.found) return null;
   const { rows } = await client.query('select name, map_version, slots from cells');
-  const [row] = rows as readonly { name: string; map_version: number; slots: StoredSlots }[];
+  const [row] = rows as readonly { name: string; map_version: number; slots: unknown }[];
   if (!row) return null;
   if (rows.length > 1) throw new UnreadableMap(`the table cells has ${rows.length} rows`);
   const cells = readSlots(row.slots);

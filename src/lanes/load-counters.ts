@@ -13,7 +13,7 @@ import {
   loadBudgetCounters,
   loadJobStarts,
 } from '../store/load-budget-counters.ts';
-import type { Task } from './task.ts';
+import type { SingleTask } from './task.ts';
 
 type JobRows = {
   /** Those that commands name, and those that expire. */
@@ -25,7 +25,7 @@ type JobRows = {
 export async function loadCounters(
   em: Em,
   accounts: readonly Account[],
-  tasks: readonly Task[],
+  tasks: readonly SingleTask[],
   rows: JobRows,
   cached: ReadonlyMap<string, CachedAccount>,
   now: number,
@@ -66,7 +66,7 @@ export async function loadCounters(
 
 type AccountCommand = { readonly accountId: string; readonly command: Command };
 
-const commandsOf = (tasks: readonly Task[]): readonly AccountCommand[] =>
+const commandsOf = (tasks: readonly SingleTask[]): readonly AccountCommand[] =>
   tasks.flatMap((task) => ('command' in task ? [task] : []));
 
 /** A job whose counters are needed, and the operations that it may use. */

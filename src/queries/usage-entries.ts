@@ -121,21 +121,39 @@ export async function entriesOfReservations(
   return rows.map(toUsageEntry);
 }
 
-/** The account's entries with after < seq <= upTo that usage rollups count. */
+/** Some entries of an account: after < seq <= upTo. */
+export type EntryRange = {
+  readonly accountId: string;
+  readonly after: bigint;
+  readonly upTo: bigint;
+};
+
+/** Those entries of each range that usage rollups count, in the order of the ranges: one statement for all. */
 export async function countedEntries(
   em: Em,
-  accountId: string,
-  after: bigint,
-  upTo: bigint,
-): Promise<CountedEntry[]> {
+  ranges: readonly EntryRange[],
+): Promise<readonly CountedEntry[][]> {
+  const found = ranges.map((): CountedEntry[] => []);
   const rows = await query<Row>(
     em,
-    `select ${counted.selectList} from entries
-     where account_id = $1 and seq > $2 and seq <= $3
-       and kind in (${kindCodes(...COUNTED_KINDS)}) order by seq`,
-    [accountId, after, upTo],
+    `select range, ${counted.selectList}
+     from unnest($1::text[], $2::bigint[], $3::bigint[]) with ordinality
+         as ranges (range_account_id, after, up_to, range)
+       cross join lateral (
+         select * from entries
+         where account_id = range_account_id and seq > after and seq <= up_to
+           and kind in (${kindCodes(...COUNTED_KINDS)})
+         order by seq offset 0
+       ) as entries
+     order by range, seq`,
+    [
+      ranges.map(({ accountId }) => accountId),
+      ranges.map(({ after }) => after),
+      ranges.map(({ upTo }) => upTo),
+    ],
   );
-  return rows.map(toCountedEntry);
+  for (const row of rows) found[Number(row['range']) - 1]?.push(toCountedEntry(row));
+  return found;
 }
 
 export async function countedEntriesBySeq(

@@ -114,7 +114,7 @@ export async function startRpcServer(
   }
   const health = new HealthImplementation();
   health.addToServer(server);
-  if (withReflection) addReflection(server, descriptors);
+  if (withReflection) addReflection(server, descriptors, context.streams);
 
   let isStopping = false;
   const conditions = new Map<string, Conditions>();

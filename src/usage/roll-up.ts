@@ -67,7 +67,7 @@ export async function rollUpHere(
 ): Promise<RolledUp> {
   const [positions, newest] = await lock(em, accountIds, ifLocked);
   const pages = pagesOf(positions, newest, BigInt(entriesMax));
-  const counted = await Promise.all(pages.map((page) => count(em, page)));
+  const counted = await count(em, pages);
   await write(em, pages, counted);
   return outcome(accountIds, pages, newest);
 }
@@ -119,11 +119,19 @@ function pagesOf(
   });
 }
 
-async function count(em: Em, { position, upTo }: Page): Promise<UsageOfPage> {
-  const { accountId, seq, labels } = position;
-  if (upTo <= seq) return { sums: [], labels, forgetsLabels: false };
-  const entries = await countedEntries(em, accountId, seq, upTo);
-  return tallyUsage(entries, await referredBy(em, accountId, entries, upTo), labels);
+async function count(em: Em, pages: readonly Page[]): Promise<readonly UsageOfPage[]> {
+  const ranges = pages.map(({ position, upTo }) => ({
+    accountId: position.accountId,
+    after: position.seq,
+    upTo,
+  }));
+  const entries = await countedEntries(em, ranges);
+  return await Promise.all(
+    pages.map(async ({ position: { accountId, labels }, upTo }, index) => {
+      const own = entries[index] ?? [];
+      return tallyUsage(own, await referredBy(em, accountId, own, upTo), labels);
+    }),
+  );
 }
 
 async function referredBy(

@@ -12,7 +12,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
     'lease, back-off and refusal: they put a charge off or bring it forward, within the cap',
   'accounts.has_limited_grants':
     'true without such a grant: all open grants are loaded for nothing',
-  'accounts.allowance_due_at': 'later, before the first allowance under a plan and after its last',
+  'accounts.allowance_due_at':
+    'a later end of a period, where the plan gained its allowance after the account came to it',
   'accounts.statement_due_at': 'another end of a month that has no overage to bill',
   'accounts.statement_plan_id':
     'of an account that lived under no postpaid plan since its last statement',

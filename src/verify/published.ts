@@ -111,13 +111,18 @@ export class Published {
 
   /** Whether an account under this plan, at this version or a later one, may have had no allowance. */
   mayLackAllowance(planId: string, from: number): boolean {
-    return this.#terms.from(planId, from).some(({ terms }) => !hasAllowance(terms));
+    return this.#terms.from(planId, from).some(({ terms }) => periodOf(terms) === null);
   }
 
-  /** Whether every allowance that the plan ever had is one of calendar months. */
-  hasMonthsOnly(planId: string): boolean {
-    const allowances = this.#terms.from(planId, 1).filter(({ terms }) => hasAllowance(terms));
-    return allowances.every(({ terms }) => hasMonths(terms));
+  /** The periods of the allowances that this version and those since have, such as "30 days". */
+  allowancePeriods(planId: string, from: number): readonly string[] {
+    return this.#terms.from(planId, from).flatMap(({ terms }) => periodOf(terms) ?? []);
+  }
+
+  /** When the first version with an allowance was published, of this one and those since. Null: none has one. */
+  allowanceSince(planId: string, from: number): number | null {
+    const first = this.#terms.from(planId, from).find(({ terms }) => periodOf(terms) !== null);
+    return first?.createdAt ?? null;
   }
 
   /** The hashes that the entry may have been hashed with. None if it names a version that does not exist. */
@@ -154,15 +159,13 @@ const overageTerms = z.object({
   terms: z.object({ overage: z.object({ limit: z.string().regex(/^\d+$/) }).nullish() }),
 });
 
-const allowanceTerms = z.object({ terms: z.object({ allowance: z.object({}) }) });
-
-const monthlyAllowance = z.object({
-  terms: z.object({ allowance: z.object({ every: z.literal('month') }) }),
+const allowanceTerms = z.object({
+  terms: z.object({ allowance: z.object({ every: z.string() }) }),
 });
 
-const hasMonths = (terms: unknown): boolean => monthlyAllowance.safeParse(terms).success;
-
-const hasAllowance = (terms: unknown): boolean => allowanceTerms.safeParse(terms).success;
+/** Null without an allowance. */
+const periodOf = (terms: unknown): string | null =>
+  allowanceTerms.safeParse(terms).data?.terms.allowance.every ?? null;
 
 /** Null without overage, and of terms that cannot be read: their hash is wrong, and reported. */
 const overageOf = (terms: unknown): { readonly limit: string } | null =>

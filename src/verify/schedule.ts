@@ -5,6 +5,7 @@
 import type { Account } from '../ledger/account.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
+import { endOfPeriod } from './allowance-periods.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { OVERAGE } from './moves.ts';
@@ -20,6 +21,9 @@ export type ClosedMonths = {
   readonly at: number;
 };
 
+/** A unit of work that reads a new version may have taken its time before that was published, but not long. */
+const PUBLICATION_MAX_MS = 3_600_000;
+
 export class Schedule {
   readonly #published: Published;
   readonly #account: Account;
@@ -33,6 +37,8 @@ export class Schedule {
   #periodEnd: number | null = null;
   /** When it came to its plan. Null: it was opened under it. */
   #movedAt: number | null = null;
+  /** The version of that plan at that time. */
+  #cameTo = 1;
   #overageReserved = 0n;
   /** The most overage there ever was: a limit that is lowered never goes below what is used. */
   #mostUsed = 0n;
@@ -52,11 +58,12 @@ export class Schedule {
   apply(entry: Entry, report: Report) {
     const { at, planId, planVersion, details, moves, overageAfter } = entry;
     if (entry.kind === 'PLAN_CHANGE') this.#movedAt = at;
+    if (entry.kind === 'PLAN_CHANGE' || entry.seq === 1n) this.#cameTo = planVersion;
     this.#versions.set(planId, planVersion);
     this.#followPrices(entry);
     const { period_end: periodEnd } = details;
     if (periodEnd !== undefined) {
-      this.#checkFrom(Date.parse(details['effective_at'] ?? ''), report);
+      this.#checkPeriod(entry, Date.parse(periodEnd), report);
       this.#periodEnd = Date.parse(periodEnd);
     }
     for (const { grantId, from, to, credits } of moves) {
@@ -93,39 +100,71 @@ export class Schedule {
       report(`overage_limit is ${overageLimit}, the plan says ${limits.join(' or ')}`);
   }
 
-  /** A plan that the account moved to grants nothing of the period in which that was. */
-  #checkFrom(from: number, report: Report) {
-    if (this.#movedAt !== null && from <= this.#movedAt)
-      report(
-        `grants an allowance from ${instant(from)} on, it moved to its plan at ${instant(this.#movedAt)}`,
-      );
+  /** What the service grants by itself is due, and for a period of the plan. */
+  #checkPeriod({ requestId, planId, planVersion, details }: Entry, until: number, report: Report) {
+    // Whoever opens or imports the account grants the first one.
+    if (requestId !== '') return;
+    const from = Date.parse(details['effective_at'] ?? '');
+    const why = from === this.#periodEnd ? null : this.#whyNotDue(planId, from);
+    if (why !== null) report(`grants an allowance from ${instant(from)} on, ${why}`);
+    const [every = ''] = this.#published.allowancePeriods(planId, planVersion);
+    const end = endOfPeriod(every, this.#account.openedAt, from);
+    if (until !== end)
+      report(`grants an allowance until ${instant(until)}, its period ends at ${instant(end)}`);
   }
 
   /** While the period of the newest allowance lasts, its end is when the next one is due. A closed account gets none. */
   #checkAllowance({ allowanceDueAt, planId, lastAt, closedAt }: Account, report: Report) {
     const periodEnd = this.#periodEnd;
-    if (allowanceDueAt !== null && allowanceDueAt !== periodEnd)
-      this.#checkFirstDue(allowanceDueAt, report);
+    const reportDue = (why: string) =>
+      report(`allowance_due_at is ${textOf(allowanceDueAt)}, ${why}`);
+    if (allowanceDueAt === null) {
+      if (this.#hasAllowance(planId)) reportDue('and the plan grants one every period');
+    } else if (allowanceDueAt !== periodEnd) {
+      const why = this.#whyNotDue(planId, allowanceDueAt);
+      if (why !== null) reportDue(why);
+    }
     if (periodEnd === null || allowanceDueAt === periodEnd) return;
     // Without an allowance the end of a period passes without an entry.
     const version = this.#versions.get(planId) ?? 1;
     const isSilent = this.#published.mayLackAllowance(planId, version);
     const until = isSilent ? periodEnd : (closedAt ?? lastAt);
     const isOver = periodEnd <= until && (allowanceDueAt === null || allowanceDueAt > until);
-    if (!isOver)
-      report(
-        `allowance_due_at is ${textOf(allowanceDueAt)}, its period ends at ${instant(periodEnd)}`,
-      );
+    if (!isOver) reportDue(`its period ends at ${instant(periodEnd)}`);
   }
 
-  /** Where it is not the end of an allowance, it is the end of a period in which the plan granted none. */
-  #checkFirstDue(dueAt: number, report: Report) {
-    const reportDue = (why: string) => report(`allowance_due_at is ${textOf(dueAt)}, ${why}`);
-    if (this.#movedAt !== null && dueAt <= this.#movedAt)
-      reportDue(`it moved to its plan at ${instant(this.#movedAt)}`);
-    const isMonthly = [...this.#versions.keys()].every((id) => this.#published.hasMonthsOnly(id));
-    if (isMonthly && dueAt !== monthEnd(monthNamed(dueAt - 1)))
-      reportDue('which is no end of a month');
+  /** Whether the account's plan has had an allowance ever since the account came to it. */
+  #hasAllowance(planId: string): boolean {
+    return !this.#published.mayLackAllowance(planId, this.#cameTo);
+  }
+
+  /**
+   * Why no allowance is due then; null: one may be. Where that is not the end of the newest allowance's period, it is
+   * the end of the period in which the account came to its plan, or its plan to an allowance, which grants none of it.
+   */
+  #whyNotDue(planId: string, dueAt: number): string | null {
+    const movedAt = this.#movedAt;
+    const periodEnd = this.#periodEnd;
+    if (movedAt !== null && dueAt <= movedAt) return `it moved to its plan at ${instant(movedAt)}`;
+    if (periodEnd !== null && dueAt < periodEnd) return `its period ends at ${instant(periodEnd)}`;
+    if (!this.#periodEndsAfter(dueAt - 1).includes(dueAt)) return 'which is no end of a period';
+    if (!this.#hasAllowance(planId)) {
+      const since = this.#published.allowanceSince(planId, this.#cameTo);
+      const isBefore = since !== null && dueAt <= since - PUBLICATION_MAX_MS;
+      return isBefore ? `its plan has an allowance since ${instant(since)}` : null;
+    }
+    if (movedAt === null || (periodEnd !== null && periodEnd > movedAt))
+      return `its period ends at ${textOf(periodEnd)}`;
+    const ends = this.#periodEndsAfter(movedAt);
+    return ends.includes(dueAt) ? null : `it is due at ${ends.map(instant).join(' or ')}`;
+  }
+
+  /** The ends of the periods that an instant is in, of every allowance that its plans ever had. */
+  #periodEndsAfter(at: number): readonly number[] {
+    const periods = [...this.#versions.keys()].flatMap((id) =>
+      this.#published.allowancePeriods(id, 1),
+    );
+    return [...new Set(periods)].map((every) => endOfPeriod(every, this.#account.openedAt, at));
   }
 
   #checkStatement(account: Account, report: Report) {

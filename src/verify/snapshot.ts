@@ -12,8 +12,8 @@ import type { Row } from '../pg/table.ts';
  */
 export type Range =
   | { readonly only: string }
-  /** After `after`, up to and including `upTo`, or to the end if that is null. */
-  | { readonly after: string; readonly upTo: string | null };
+  /** After `after`, or from the beginning if that is null; up to and including `upTo`, or to the end if that is null. */
+  | { readonly after: string | null; readonly upTo: string | null };
 
 /** Makes the SQL condition that a column with account ids is in the range. */
 export type InRange = (column: string) => string;
@@ -38,6 +38,8 @@ export class Snapshot {
 
 function condition(range: Range): { readonly text: string; readonly parameters: string[] } {
   if ('only' in range) return { text: 'id = $1', parameters: [range.only] };
-  if (range.upTo === null) return { text: 'id > $1', parameters: [range.after] };
-  return { text: 'id > $1 and id <= $2', parameters: [range.after, range.upTo] };
+  const { after, upTo } = range;
+  const begin = { text: after === null ? 'id >= $1' : 'id > $1', parameters: [after ?? ''] };
+  if (upTo === null) return begin;
+  return { text: `${begin.text} and id <= $2`, parameters: [...begin.parameters, upTo] };
 }

@@ -9,7 +9,7 @@
 import pg from 'pg';
 import type { AnchorSummary } from '../anchors/anchor-file.ts';
 import type { RecordedCell } from '../cells/agreement.ts';
-import { recordedCell } from '../cells/recorded-map.ts';
+import { recordedCell, UnreadableMap } from '../cells/recorded-map.ts';
 import { slotOf } from '../cells/slot.ts';
 import type { Account } from '../ledger/account.ts';
 import { inReadOnlySnapshot } from '../pg/cursor.ts';
@@ -105,10 +105,10 @@ async function verifyAll(
   const discrepancies: Discrepancy[] = [];
   let accounts = 0;
   let entries = 0;
-  const cell = await recordedCell(client);
+  const cell = await readCell(client, (what) => ofNoAccount.add(what));
   const of = onProgress ? await countAccounts(client) : 0;
-  let after: string | null = '';
-  while (after !== null) {
+  let after: string | null = null;
+  do {
     const ledger = { client, cell, archive };
     const audited: GroupResult = await auditNext(ledger, accountId ?? null, after, (what) => {
       ofNoAccount.add(what);
@@ -119,7 +119,7 @@ async function verifyAll(
     discrepancies.push(...audited.discrepancies);
     const hasFound = discrepancies.length > 0 || ofNoAccount.size > 0;
     after = hasFound && !all ? null : audited.next;
-  }
+  } while (after !== null);
   discrepancies.unshift(...Array.from(ofNoAccount, (what) => ({ accountId: null, what })));
   if (accountId === undefined && (discrepancies.length === 0 || all))
     discrepancies.push(...(await checkPositions(client)));
@@ -127,6 +127,17 @@ async function verifyAll(
   discrepancies.push(...(anchored?.discrepancies ?? []));
   if (discrepancies.length > 0) return { ok: false, discrepancies };
   return { ok: true, accounts, entries, ...(anchored && { anchor: anchored.summary }) };
+}
+
+/** What the database says of the cell that it is. Null: it is the only one, or it cannot be read, which is reported. */
+async function readCell(client: pg.Client, report: Report): Promise<RecordedCell | null> {
+  try {
+    return await recordedCell(client);
+  } catch (error) {
+    if (!(error instanceof UnreadableMap)) throw error;
+    report(`cells: ${error.message}`);
+    return null;
+  }
 }
 
 async function countAccounts(client: pg.Client): Promise<number> {
@@ -150,13 +161,13 @@ type GroupResult = {
 };
 
 /**
- * Audits the account `only`, or else the next accounts after the id `after`. What was published is checked with
+ * Audits the account `only`, or else the next accounts after the id `after`; null: the first ones. What was published is checked with
  * each group, and may be reported several times.
  */
 async function auditNext(
   { client, cell, archive }: AuditedLedger,
   only: string | null,
-  after: string,
+  after: string | null,
   reportPublished: Report,
 ): Promise<GroupResult> {
   return await inReadOnlySnapshot(client, async () => {
@@ -208,13 +219,14 @@ async function auditNext(
 async function readAccounts(
   client: pg.Client,
   only: string | null,
-  after: string,
+  after: string | null,
   findings: Findings,
 ): Promise<Account[]> {
-  const condition = only === null ? 'account_id > $1' : 'account_id = $1';
+  const first = after === null ? 'account_id >= $1' : 'account_id > $1';
+  const condition = only === null ? first : 'account_id = $1';
   const { rows } = await client.query<Row>(
     `select ${table.selectList}, ${jsonTexts(table)} from accounts where ${condition} order by account_id limit $2`,
-    [only ?? after, ACCOUNTS_MAX],
+    [only ?? after ?? '', ACCOUNTS_MAX],
   );
   return rows.map((row) => readRow(table, row, (what) => findings.add(row['account_id']!, what)));
 }

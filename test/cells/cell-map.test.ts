@@ -56,8 +56,11 @@ test.each([
   [{ a: [[9, 3]] }, 'the slots 9 to 3 of cell a are none of 0 to 4095'],
   [{ a: [[0.5, 4095]] }, 'the slots 0.5 to 4095 of cell a are none of 0 to 4095'],
   [{}, 'slot 0 belongs to no cell'],
+  [null, 'its slots are not the first and last of ranges by cell'],
+  [{ a: 5 }, 'its slots are not the first and last of ranges by cell'],
+  [{ a: [[0]] }, 'its slots are not the first and last of ranges by cell'],
 ] as const)('%j: %s', (stored, problem) => {
-  expect(readSlots(stored as never)).toBe(problem);
+  expect(readSlots(stored)).toBe(problem);
 });
 
 test('ranges read well', () => {

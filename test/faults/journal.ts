@@ -92,7 +92,7 @@ export class Journal {
 
   count(error: ScripError) {
     // Without a reason it comes from the client's library, which says more in its message.
-    const name = error.reason || `${status[error.code]} (${error.message.slice(0, 80)})`;
+    const name = error.reason || `${status[error.code]} (${withoutFigures(error.message)})`;
     this.errors.set(name, (this.errors.get(name) ?? 0) + 1);
   }
 
@@ -114,3 +114,7 @@ export class Journal {
     if (this.problems.size < 20) this.problems.add(`${method} ${what}`);
   }
 }
+
+/** Ports and times differ from error to error of the same kind. */
+const withoutFigures = (message: string): string =>
+  message.replace(/\d[\d.:]*s?/g, '…').slice(0, 80);

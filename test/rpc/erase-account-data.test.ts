@@ -2,11 +2,13 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { BudgetEnforcement, BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import { Delivery_State } from '../../src/gen/billing/v1/event_service.ts';
 import {
   Purchase_Resolution_Decision as Decision,
   Entry_Kind,
   Grant_Category,
+  Grant_Source,
 } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -163,7 +165,67 @@ async function marked(accountId: string): Promise<Readonly<Record<string, number
   return found;
 }
 
+/** A closed account with the mark in its budgets, the reason of its suspension, and what was imported. */
+async function importedWithMarks(): Promise<string> {
+  const { accounts, billing } = scrip;
+  const accountId = `acct-${requestId()}`;
+  const day = (many: number) => new Date(scrip.now() - many * 24 * HOUR);
+  await accounts.importAccount({
+    ...{ ...named(accountId), planId: 'verts', openedAt: day(90), system: 'billing-v1' },
+    ...{ displayName: MARK, labels, reference: MARK },
+    grants: [
+      {
+        ...{ source: Grant_Source.OPERATOR, category: Grant_Category.ADJUSTMENT, credits: 90n },
+        ...{ effectiveAt: day(20), reference: MARK },
+      },
+    ],
+    purchases: [
+      {
+        ...{ packId: 'starter', credits: 100n, price: { currency: 'USD', amount: '9.5' } },
+        ...{ paidAt: day(30), paymentReference: MARK },
+      },
+    ],
+  });
+  const perUser = {
+    budgetId: 'per-user',
+    dimension: { $case: 'label', value: 'user' },
+    period: BudgetPeriod.DAY,
+    enforcement: BudgetEnforcement.SOFT,
+  } as const;
+  const exceptions = [{ value: MARK, cap: { $case: 'credits', value: 2n } as const }];
+  const set = (budget: NonNullable<Parameters<typeof accounts.setBudget>[0]['budget']>) =>
+    accounts.setBudget({ ...named(accountId), reason: MARK, budget });
+  await set({ ...perUser, credits: 50n, exceptions });
+  await set({ ...perUser, budgetId: 'of-one', value: MARK, credits: 1n });
+  await set({ ...perUser, budgetId: 'removed', value: MARK, credits: 1n });
+  await accounts.removeBudget({ ...named(accountId), budgetId: 'removed', reason: MARK });
+  const used = { credits: 3n, labels: mapOf({ user: MARK }) };
+  await billing.charge({ ...named(accountId), ...used });
+  await scrip.service.countUsage();
+  await accounts.suspendAccount({ ...named(accountId), reason: MARK });
+  await close(accountId);
+  return accountId;
+}
+
 describe('EraseAccountData', () => {
+  test('leaves no text of budgets, suspensions and imports', async () => {
+    const accountId = await importedWithMarks();
+    expect(Object.keys(await marked(accountId)).toSorted()).toEqual([
+      'accounts',
+      'budget_counters',
+      'entries',
+      'events',
+      'grants',
+      'purchases',
+      'usage_positions',
+      'usage_rollups',
+    ]);
+    await erase(accountId);
+    await scrip.service.countUsage();
+    expect(await marked(accountId)).toEqual({});
+    expect(await verified(accountId)).toMatchObject({ ok: true });
+  });
+
   test('leaves no text of a caller in any table, and an audit that holds', async () => {
     const { accountId } = await closedWithMarks();
     expect(Object.keys(await marked(accountId)).toSorted()).toEqual([

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { connect as connectHttp2, constants } from 'node:http2';
 import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import {
   type FileDescriptorProto,
@@ -15,13 +16,14 @@ import { OperatorServiceService } from '../../src/gen/billing/v1/operator_servic
 import { PlanServiceService } from '../../src/gen/billing/v1/plan_service.ts';
 import { StatementServiceService } from '../../src/gen/billing/v1/statement_service.ts';
 import {
-  type ServerReflectionRequest,
+  ServerReflectionRequest,
   type ServerReflectionResponse,
   ServerReflectionService,
 } from '../../src/gen/grpc/reflection/v1/reflection.ts';
 import { defined } from '../accounts.ts';
 import { healthOf } from '../health.ts';
 import { startTestService, type TestService } from '../service.ts';
+import { frame } from './http2-call.ts';
 
 let scrip: TestService;
 beforeAll(async () => {
@@ -160,6 +162,54 @@ describe('Reflection', () => {
     const call = own.channel.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     call.end();
     await expect(call.toArray()).rejects.toMatchObject({ code: status.UNIMPLEMENTED });
+    await own.stop();
+  });
+});
+
+/** Asks for a file as often as the bytes say, and reads no answer. */
+function askAndIgnore(own: TestService, bytes: number) {
+  const session = connectHttp2(`http://127.0.0.1:${own.service.port}`, {
+    settings: { initialWindowSize: 1_000 },
+  });
+  const stream = session.request({
+    ':method': 'POST',
+    ':path': '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  stream.on('error', () => {});
+  const messageRequest: Question = {
+    $case: 'fileContainingSymbol',
+    value: 'billing.v1.BillingService',
+  };
+  const request = frame(ServerReflectionRequest.encode({ host: '', messageRequest }).finish());
+  const requests = Array.from({ length: Math.ceil(bytes / request.length) }, () => request);
+  const isTaken = new Promise((resolve) => stream.write(Buffer.concat(requests), resolve));
+  return { session, stream, isTaken };
+}
+
+describe('A reader of reflection that takes no answers', () => {
+  test('is asked nothing more', async () => {
+    const { session, stream, isTaken } = askAndIgnore(scrip, 500_000);
+    try {
+      await once(stream, 'response');
+      // The service reads 64 KiB ahead, and would have made answers of a gigabyte for the rest.
+      const others = async () => {
+        for (let asked = 0; asked < 100; asked += 1) await healthOf(scrip);
+      };
+      const first = await Promise.race([isTaken.then(() => 'taken'), others().then(() => 'waits')]);
+      expect(first).toBe('waits');
+    } finally {
+      session.destroy();
+    }
+  });
+
+  test('is given up after a while', async () => {
+    const own = await startTestService({ env: { STREAM_STALL_MS: '10' } });
+    const { session, stream } = askAndIgnore(own, 100);
+    await once(stream, 'close');
+    expect(stream.rstCode).toBe(constants.NGHTTP2_CANCEL);
+    session.destroy();
     await own.stop();
   });
 });

@@ -64,6 +64,7 @@ export class AlteredLedger {
     await owner.query(`
       insert into clock_acceptances values (1, now(), now());
       insert into verify_runs values (gen_random_uuid(), now(), 1, 1, 0);
+      insert into cells values ('only', 1, '{"only": [[0, 4095]]}', now());
       create schema original`);
     const columns = await columnsOf(owner);
     for (const table of new Set(columns.map((column) => column.table)))
@@ -128,6 +129,25 @@ export class AlteredLedger {
         ...(await this.#attempt(table, row, 'copies', async () => {
           const names = (this.#columns.get(table) ?? []).map(({ column }) => column);
           const values = names.map((name) => this.#forgedValue(table, name, row, rows));
+          const { rows: forged } = await this.owner.query<TextRow>(
+            `insert into ${table} (${names.join(', ')}) select ${values.join(', ')} from ${table}
+             where ${this.#where(table, row)} returning ${this.#texts(table)}`,
+          );
+          return forged;
+        })),
+      );
+    return outcomes;
+  }
+
+  /** Copies have the empty id, which no account can have. */
+  async forgeRowsOfNobody(table: string): Promise<readonly Outcome[]> {
+    const names = (this.#columns.get(table) ?? []).map(({ column }) => column);
+    if (!names.includes('account_id')) return [];
+    const values = names.map((name) => (name === 'account_id' ? `''` : name));
+    const outcomes: Outcome[] = [];
+    for (const row of sample(await this.#rowsOf(table), 1))
+      outcomes.push(
+        ...(await this.#attempt(table, row, 'copies for nobody', async () => {
           const { rows: forged } = await this.owner.query<TextRow>(
             `insert into ${table} (${names.join(', ')}) select ${values.join(', ')} from ${table}
              where ${this.#where(table, row)} returning ${this.#texts(table)}`,

@@ -45,6 +45,11 @@ describe.each(decidingTables)('%s: verify names', (table) => {
     expect(failuresOf(await ledger.forgeRows(table))).toEqual([]);
   });
 
+  test('the account, which there is not, of a row that was forged for nobody', async () => {
+    const outcomes = await ledger.forgeRowsOfNobody(table);
+    expect(outcomes.filter(({ result }) => result === 'unnoticed')).toEqual([]);
+  });
+
   test('two rows that were swapped', async () => {
     expect(failuresOf(await ledger.swapRows(table))).toEqual([]);
   });

@@ -27,7 +27,7 @@ forAnn.set('x-on-behalf-of', 'user:ann');
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
-const plan = (planId: string, terms: string) =>
+export const plan = (planId: string, terms: string) =>
   planIn(`
 plan_id: ${planId}
 title: ${planId}

@@ -1,11 +1,12 @@
 /** What the row of an account says after its auto top-up was switched off, or it has moved to another plan. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { publishAt } from '../../src/plan-publication.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { defined, entriesOf } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, type TestService } from '../service.ts';
-import { startSampleService } from './sample-ledger.ts';
+import { plan, startSampleService } from './sample-ledger.ts';
 
 let scrip: TestService;
 
@@ -91,7 +92,8 @@ describe('an account that moved to a plan with an allowance', () => {
 
   test.each([
     ['2031-05-12T00:00:00.000Z', 'it moved to its plan at 2031-05-12T00:00:00.000Z'],
-    ['2031-05-13T00:00:00.000Z', 'which is no end of a month'],
+    ['2031-05-13T00:00:00.000Z', 'which is no end of a period'],
+    ['2031-07-01T00:00:00.000Z', 'it is due at 2031-06-01T00:00:00.000Z'],
   ])('gets the first one with the next month, and not at %s', async (at, why) => {
     expect(await foundWith(accountId, 'allowance_due_at', `'${at}'`)).toContain(
       `allowance_due_at is ${at}, ${why}`,
@@ -109,6 +111,84 @@ describe('an account that moved to a plan with an allowance', () => {
         },
       ],
     });
+  });
+});
+
+/** As somebody does who wants the account to have an allowance then, or to wait for it. */
+const setAllowanceDue = (accountId: string, at: string) =>
+  execute(
+    scrip.databaseUrl,
+    'update accounts set allowance_due_at = $2, due_at = least(due_at, $2) where account_id = $1',
+    [accountId, at],
+  );
+
+describe('an account that moved to a plan with an allowance every 30 days', () => {
+  let accountId: string;
+  beforeAll(async () => {
+    scrip.setNow(Date.UTC(2031, 5, 1, 12));
+    accountId = await scrip.open('bare');
+    scrip.setNow(Date.UTC(2031, 6, 10));
+    await scrip.accounts.moveAccount({ ...named(accountId), planId: 'waterfall' });
+    scrip.setNow(Date.UTC(2031, 6, 12));
+  });
+
+  test.each([
+    ['2031-07-11T00:00:00.000Z', 'which is no end of a period'],
+    ['2031-08-30T12:00:00.000Z', 'it is due at 2031-07-31T12:00:00.000Z'],
+  ])('gets the first one with the next 30 days, and not at %s', async (at, why) => {
+    expect(await foundWith(accountId, 'allowance_due_at', `'${at}'`)).toContain(
+      `allowance_due_at is ${at}, ${why}`,
+    );
+  });
+
+  test('gets one', async () => {
+    expect(await foundWith(accountId, 'allowance_due_at', 'null')).toContain(
+      'allowance_due_at is never, and the plan grants one every period',
+    );
+  });
+
+  test('is reported if it got one before, and once more if it got another', async () => {
+    await setAllowanceDue(accountId, '2031-07-11T00:00:00Z');
+    await scrip.service.sweep();
+    await setAllowanceDue(accountId, '2031-07-11T06:00:00Z');
+    await scrip.service.sweep();
+    const result = await verify(scrip.databaseUrl, { accountId, all: true });
+    expect(result.ok ? [] : result.discrepancies.map(({ what }) => what)).toEqual([
+      'entry 3: grants an allowance from 2031-07-11T00:00:00.000Z on, which is no end of a period',
+      'entry 5: grants an allowance from 2031-07-11T06:00:00.000Z on, its period ends at 2031-07-31T12:00:00.000Z',
+    ]);
+  });
+});
+
+describe('an account whose plan gained an allowance', () => {
+  let accountId: string;
+  const publish = (terms: string) =>
+    publishAt(scrip.databaseUrl, [plan('gaining', terms)], scrip.now());
+  beforeAll(async () => {
+    scrip.setNow(Date.UTC(2031, 8, 10));
+    await publish('');
+    accountId = await scrip.open('gaining');
+    scrip.setNow(Date.UTC(2031, 11, 10));
+    await publish('  allowance: { credits: 40, every: 2 months, rollover: all }');
+    await scrip.service.sweep();
+    await scrip.billing.charge({ ...named(accountId), credits: 0n });
+  });
+
+  test.each([
+    ['2031-11-10T00:00:00.000Z', 'its plan has an allowance since 2031-12-10T00:00:00.000Z'],
+    ['2031-12-31T00:00:00.000Z', 'which is no end of a period'],
+  ])('gets the first one with its next period, and not at %s', async (at, why) => {
+    expect(await foundWith(accountId, 'allowance_due_at', `'${at}'`)).toContain(
+      `allowance_due_at is ${at}, ${why}`,
+    );
+  });
+
+  test('has one every period from then on', async () => {
+    scrip.setNow(Date.UTC(2032, 4, 10));
+    await scrip.service.sweep();
+    const entries = await entriesOf(scrip, accountId);
+    expect(entries.filter(({ kind }) => kind === Entry_Kind.GRANT)).toHaveLength(3);
+    expect(await verify(scrip.databaseUrl, { accountId })).toMatchObject({ ok: true });
   });
 });
 

@@ -7,8 +7,9 @@ import type { SharedContext } from '../service-context.ts';
 /** The number of `account_id` in every request that has one at its beginning. */
 const ACCOUNT_FIELD = 1;
 const ACCOUNT_TAG = (ACCOUNT_FIELD << 3) | WireType.LengthDelimited;
-/** Ids of accounts are shorter, so that their length is one byte. */
-const LENGTH_MAX = 0x7f;
+/** The longest id of an account. It is the only one whose length takes two bytes. */
+const LENGTH_MAX = 128;
+const LENGTH_MAX_BYTES = [0x80, 0x01];
 
 type Gate = (bytes: Buffer) => Failure | null;
 
@@ -30,8 +31,9 @@ export function accountGate(
 
 /** The account at the beginning of a request; null if it begins otherwise. */
 function readAccountId(bytes: Buffer): string | null {
-  const [tag, length = 0] = bytes;
-  return tag === ACCOUNT_TAG && length <= LENGTH_MAX
-    ? bytes.toString('latin1', 2, 2 + length)
-    : null;
+  const [tag, length = 0, next] = bytes;
+  if (tag !== ACCOUNT_TAG) return null;
+  if (length < LENGTH_MAX) return bytes.toString('latin1', 2, 2 + length);
+  const [low, high] = LENGTH_MAX_BYTES;
+  return length === low && next === high ? bytes.toString('latin1', 3, 3 + LENGTH_MAX) : null;
 }
