@@ -70,6 +70,7 @@ create table accounts (
   events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   caller_days        jsonb,                   -- what callers with a limit have moved on its UTC day; null: none
   budgets            jsonb,                   -- in the order of their ids; null: none
+  archived_seq       bigint,                  -- the entries up to it are archived; null: none is
   shadow             jsonb,                   -- what is used is only recorded, or was until it ended; null: never
   owed               bigint,                  -- charged or claimed back, and paid by nothing yet; null: 0
   seq                bigint not null,         -- of the newest entry
@@ -127,8 +128,8 @@ alter table accounts alter column time_zones set statistics 0,
   alter column last_hash set statistics 0;
 grant select, insert, update (time_zones, closed_at, state, suspension, plan_id, display_name,
   labels, low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at,
-  statement_due_at, statement_plan_id, events_hash, caller_days, budgets, shadow, owed, seq,
-  grant_count, event_count, remaining, reserved, granted, scheduled, overage, overage_reserved,
+  statement_due_at, statement_plan_id, events_hash, caller_days, budgets, archived_seq, shadow, owed,
+  seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage, overage_reserved,
   overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash, version) on
   accounts to scrip_runtime;
 
@@ -790,6 +791,48 @@ alter table shadow_reservations alter column job set statistics 0,
   alter column start set statistics 0;
 grant select, insert, update (state, expires_at, job) on shadow_reservations to scrip_runtime;
 
+-- Files with archived entries. Each was whole, and on disk, before its row was written.
+create table archive_files (
+  name          text not null,   -- of the file, in ARCHIVE_DIRECTORY
+  month         text not null,   -- of its entries, e.g. "2026-11", UTC
+  part          int not null,    -- 1, 2, 3 … within the month
+  first_account text not null,   -- its entries are in the order of their accounts, by bytes, and seqs
+  last_account  text not null,
+  entries       bigint not null,
+  bytes         bigint not null,
+  sha256        bytea not null,  -- of the file
+  finished_at   timestamptz(3),  -- all its entries have left the database; null: not yet
+  primary key (name),
+  constraint archive_files_entries_check check (entries > 0)
+);
+grant select on archive_files to scrip_runtime;
+
+-- How far entries of accounts are archived. It moves in the transaction that deletes the rows:
+-- entries up to seq are read from files, later ones from the table.
+create table archived_accounts (
+  account_id   text not null,
+  seq          bigint not null, -- entries up to it have left the table
+  at           timestamptz(3),  -- time of that entry; null: none has left
+  requests_seq bigint not null, -- requests of entries up to it are in archived_requests
+  key          bytea,           -- encrypts the personal data of its entries in files; null: erased, with all that it encrypts
+  primary key (account_id),
+  constraint archived_accounts_seq_check check (seq >= 0 and requests_seq >= seq)
+);
+alter table archived_accounts alter column key set statistics 0;
+grant select on archived_accounts to scrip_runtime;
+
+-- The requests of archived entries: a repetition is refused, and never carried out again. Hashes of
+-- 16 bytes, in their order, up to 112 in a row.
+create table archived_requests (
+  account_id text not null,
+  first_key  bytea not null, -- the first of the hashes
+  keys       bytea not null, -- hashes of method and request id, one after the other
+  primary key (account_id, first_key),
+  constraint archived_requests_keys_check check (length(keys) > 0 and length(keys) % 16 = 0)
+);
+alter table archived_requests alter column keys set statistics 0;
+grant select on archived_requests to scrip_runtime;
+
 -- Request ids are stored as bytes: a UUID in 16, any other as UTF-8. One that would be taken for a UUID
 -- because of its length is preceded by a zero byte.
 create function request_id_to_text(id bytea) returns text
@@ -851,6 +894,7 @@ create view history as
       when 29 then 'SET_BUDGET'
       when 30 then 'REMOVE_BUDGET'
       when 31 then 'IMPORT'
+      when 32 then 'CHECKPOINT'
       when 33 then 'PAY_OWED'
     end as kind,
     credits, remaining_after, reserved_after, coalesce(overage_after, 0) as overage_after,
@@ -1066,12 +1110,18 @@ create function erase_account_data(
       where account_id in (
         select account_id from erasure join shadow_use using (account_id) where after_seq = 0)
       returning 1
+    ), forgotten_keys as (
+      -- Of entries in files, only what is encrypted is personal.
+      update archived_accounts set key = null
+      where account_id in (select account_id from erasure where after_seq = 0) and key is not null
+      returning 1
     ), rows_beside as (
       select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
         + (select count(*) from erased_grants) + (select count(*) from erased_events)
         + (select count(*) from erased_deliveries) + (select count(*) from erased_counters)
         + (select count(*) from erased_decisions) + (select count(*) from erased_jobs)
-        + (select count(*) from erased_use) as erased
+        + (select count(*) from erased_use)
+        + (select count(*) from forgotten_keys) as erased
     ), changed_account as (
       -- Replicas that have the account in memory read it again.
       update accounts set version = version + 1
@@ -1095,3 +1145,11 @@ revoke all on function erase_account_data(text, bigint, bigint, int) from public
 grant execute on function erase_account_data(text, bigint, bigint, int) to scrip_runtime;
 
 grant select on history, history_moves, history_usages, running_reservations to scrip_runtime;
+
+-- scrip archive deletes archived entries under this role, which cannot write any, and can change no balance.
+grant select on accounts, statements, usage_positions, roll_forward_positions, reservations
+  to scrip_archiver;
+grant select, delete on entries to scrip_archiver;
+grant select, insert, update (finished_at) on archive_files to scrip_archiver;
+grant select, insert, update (seq, at, requests_seq) on archived_accounts to scrip_archiver;
+grant select, insert, delete on archived_requests to scrip_archiver;

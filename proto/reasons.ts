@@ -75,6 +75,7 @@ const TYPES: Readonly<Record<string, FieldType>> = {
   reserved: 'bigint',
   committed: 'bigint',
   seq: 'bigint',
+  archived_seq: 'bigint',
   version: 'bigint',
   queue: 'number',
   cap: 'bigint',

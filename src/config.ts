@@ -200,6 +200,11 @@ export const environment = z.object({
   EVENTS_WEBHOOK_ATTEMPTS_MAX: integer(1, 100, 15),
   /** Delay before the second attempt. It doubles with each further attempt, up to 12 hours. */
   EVENTS_WEBHOOK_BACKOFF_MS: integer(10, 3_600_000, 5_000),
+  /**
+   * Directory of the archive: `scrip archive` writes files there, and replicas and audits read archived entries from them.
+   * Unset: entries that are archived cannot be read.
+   */
+  ARCHIVE_DIRECTORY: z.string().min(1).optional(),
   /** Directory for anchors, which this replica then writes: see docs/backup.md. Unset: it writes none. */
   ANCHOR_DIRECTORY: z.string().min(1).optional(),
   /** PEM file of the Ed25519 key that signs them. Required with ANCHOR_DIRECTORY. */

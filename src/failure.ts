@@ -67,7 +67,10 @@ export type Reason =
   | 'CALLER_NOT_ALLOWED'
   | 'CALLER_LIMIT_REACHED'
   | 'RATE_LIMITED'
-  | 'MONTH_NOT_RUNNING';
+  | 'MONTH_NOT_RUNNING'
+  | 'REQUEST_ARCHIVED'
+  | 'ENTRY_ARCHIVED'
+  | 'ARCHIVE_UNAVAILABLE';
 
 /** One bad field of a request: `field` is its path, e.g. `usages.items[2].count`. */
 export type Violation = {

@@ -11,6 +11,7 @@ import {
 import { accountList } from './account-list.ts';
 import { accountTopUp } from './account-top-up.ts';
 import { anchorWrite } from './anchor.ts';
+import { archive } from './archive.ts';
 import { balance } from './balance.ts';
 import { budgets } from './budgets.ts';
 import { cellsCheck, cellsList } from './cells.ts';
@@ -124,6 +125,7 @@ export const scrip = program([
     sandboxCreate,
   ]),
   group('anchor', 'Anchors of the ledger.', [anchorWrite]),
+  archive,
   group('cells', 'The databases that the accounts are divided among.', [
     cellsList,
     cellsCheck,

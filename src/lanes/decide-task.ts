@@ -11,6 +11,7 @@ import {
   accountNotFound,
   accountNotImported,
   planNotFound,
+  requestArchived,
   requestExpired,
 } from '../ledger/failures.ts';
 import type { ImportAccount } from '../ledger/import/import-account.ts';
@@ -157,11 +158,16 @@ function orReload(unit: LoadedUnit, accountId: string, failure: Failure): Failur
 }
 
 /** The first response again, if the request id was used before for the same content. */
-function replay({ requests, books }: LoadedUnit, task: Request): StoredResponse | Failure | null {
+function replay(
+  { requests, archivedRequests, books }: LoadedUnit,
+  task: Request,
+): StoredResponse | Failure | null {
   const { accountId, command, origin, fingerprint } = task;
   const { requestId } = origin;
-  const before = requests.get(requestKey(accountId, requestId, command.kind));
-  if (!before) return null;
+  const key = requestKey(accountId, requestId, command.kind);
+  const before = requests.get(key);
+  if (!before)
+    return archivedRequests.has(key) ? requestArchived(accountId, requestId, command.kind) : null;
   const book = books.get(accountId) ?? null;
   if (!maySeeReplay(book, task, before.caller))
     return opensAccount(command) ? null : requestIdOfOther(task);

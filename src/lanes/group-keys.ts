@@ -102,6 +102,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
       case 'SetBudget':
       case 'RemoveBudget':
       case 'ReportRefusals':
+      case 'Checkpoint':
         break;
       default:
         command satisfies never;

@@ -7,6 +7,7 @@ import type { Account } from '../ledger/account.ts';
 import type { BudgetCounters } from '../ledger/budget.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { findArchivedRequests } from '../store/find-archived-requests.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
 import { loadOpenGrants } from '../store/load-grants.ts';
 import { loadRequests, type StoredRequest } from '../store/load-requests.ts';
@@ -36,6 +37,7 @@ import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import { readRateCards } from './read-rate-cards.ts';
 import type { SingleTask } from './task.ts';
 
+const NO_REQUEST_KEYS: ReadonlySet<string> = new Set();
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
 const NO_REQUESTS: readonly StoredRequest[] = [];
@@ -148,6 +150,9 @@ export async function loadUnit(
         r,
       ]),
     ),
+    archivedRequests: all.some(({ archivedSeq }) => archivedSeq !== null)
+      ? await loadArchivedRequests(em, all, tasks)
+      : NO_REQUEST_KEYS,
     unsettled: due.unsettled,
     waitingForClock: new Set(),
     lockedElsewhere,
@@ -155,4 +160,21 @@ export async function loadUnit(
     needsReload: lackingGrants(cached, reservations),
     needsGrants: new Set(),
   };
+}
+
+/**
+ * Also of cached accounts: the requests of archived entries are there before the checkpoint, and rows are deleted after
+ * it. It increments the version of the account, so that a unit of work that knows an older one finds the rows.
+ */
+async function loadArchivedRequests(
+  em: Em,
+  accounts: readonly Account[],
+  tasks: readonly SingleTask[],
+): Promise<ReadonlySet<string>> {
+  const archived = new Set(
+    accounts.flatMap(({ accountId, archivedSeq }) => (archivedSeq === null ? [] : [accountId])),
+  );
+  const asked = requestIdsOf(tasks).filter(({ accountId }) => archived.has(accountId));
+  const found = await findArchivedRequests(em, asked);
+  return new Set(found.map((r) => requestKey(r.accountId, r.requestId, r.method)));
 }

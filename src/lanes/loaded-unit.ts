@@ -18,6 +18,8 @@ export type LoadedUnit = {
   readonly shadows: Map<string, Shadow> | null;
   /** Request ids used before, by `requestKey`. */
   readonly requests: Map<string, StoredRequest>;
+  /** Request ids of archived entries, by `requestKey`. */
+  readonly archivedRequests: ReadonlySet<string>;
   /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */
   readonly unsettled: ReadonlySet<string>;
   /** Whether what is due by time may be done. */

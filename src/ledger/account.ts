@@ -61,6 +61,8 @@ export type Account = {
   shadow: ShadowMode | null;
   /** In the order of their ids. Null: it has none. */
   budgets: readonly Budget[] | null;
+  /** The entries up to this seq are archived: nothing is charged again or refunded of them. Null: none is. */
+  archivedSeq: bigint | null;
   /** seq of the newest entry; 0 before the first. */
   seq: bigint;
   /** Id of the newest grant; 0 before the first. */

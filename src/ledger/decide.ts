@@ -17,6 +17,7 @@ import {
 } from './rules/account.ts';
 import { type BuyPack, buyPack } from './rules/buy-pack.ts';
 import { type Charge, charge } from './rules/charge.ts';
+import { type Checkpoint, checkpoint } from './rules/checkpoint.ts';
 import { type Commit, commit } from './rules/commit.ts';
 import { type OfferPack, offerPack, type WithdrawPack, withdrawPack } from './rules/custom-pack.ts';
 import { type EraseAccountData, eraseAccountData } from './rules/erase-account-data.ts';
@@ -74,7 +75,8 @@ export type Command =
   | EraseAccountData
   | StartTopUp
   | EndTopUp
-  | ReportRefusals;
+  | ReportRefusals
+  | Checkpoint;
 
 /** What a caller can ask for: its kind names the method. */
 export type RequestedCommand = Extract<Command, { kind: Method }>;
@@ -177,5 +179,7 @@ function applyRule(book: Book, command: Command, origin: Origin) {
       return endTopUp(book, command, origin);
     case 'ReportRefusals':
       return reportRefusals(book, command, origin);
+    case 'Checkpoint':
+      return checkpoint(book, command, origin);
   }
 }

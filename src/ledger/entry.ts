@@ -67,6 +67,7 @@ export type EntryKind =
   | 'CHARGE'
   | 'REFUND'
   | 'IMPORT'
+  | 'CHECKPOINT'
   | 'PAY_OWED';
 
 /** The mutations that callers can ask for. */

@@ -406,6 +406,21 @@ export const entryNotFound = (accountId: string, seq: bigint): Failure =>
     account_id: accountId,
   });
 
+/** The commit or charge has left the database. What it consumed is known only there, so nothing is given back of it. */
+export const entryArchived = (accountId: string, seq: bigint, archivedSeq: bigint): Failure =>
+  new Failure(
+    'ENTRY_ARCHIVED',
+    `entry ${seq} of account ${accountId} is archived, as are all up to ${archivedSeq}: it can no longer be refunded`,
+    { seq, archived_seq: archivedSeq, account_id: accountId },
+  );
+
+export const requestArchived = (accountId: string, requestId: string, method: string): Failure =>
+  new Failure(
+    'REQUEST_ARCHIVED',
+    `request id ${requestId} was used for ${method} before, and its entry is archived: nothing was done again`,
+    { request_id: requestId, method, account_id: accountId },
+  );
+
 export const seqNotFound = (accountId: string, seq: bigint): Failure =>
   new Failure('ENTRY_NOT_FOUND', `account ${accountId} has no entry with seq ${seq}`, {
     seq,

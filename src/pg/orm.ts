@@ -47,6 +47,27 @@ export async function connectToCitus(
   );
 }
 
+/** A batch of the archiver deletes thousands of rows, and reads as many. */
+const ARCHIVER_TIMEOUT_MS = 600_000;
+
+/** Connects for `scrip archive`, as the role `scrip_archiver`, on one connection: a lock of its session is held. */
+export async function connectAsArchiver(url: string, entities: Entities): Promise<Orm> {
+  const timeout = `${ARCHIVER_TIMEOUT_MS / 1000}s`;
+  const settings = {
+    ...SESSION_SETTINGS,
+    role: 'scrip_archiver',
+    statement_timeout: timeout,
+    idle_in_transaction_session_timeout: timeout,
+  };
+  return await openOrm({
+    url,
+    entities,
+    poolSize: 1,
+    answerTimeoutMs: ARCHIVER_TIMEOUT_MS,
+    settings,
+  });
+}
+
 type Opening = Pick<Options, 'extensions' | 'migrations'> & {
   readonly url: string;
   readonly entities: Entities;

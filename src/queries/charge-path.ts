@@ -1,4 +1,5 @@
 /** The path of one charge: its entries, and whether it has ended. */
+import type { Archive } from '../archive/archive.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Em } from '../pg/orm.ts';
@@ -6,6 +7,7 @@ import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { loadReservations } from '../store/load.ts';
 import { shownEntries } from '../store/tables/entries.ts';
+import { findArchivedSteps } from './archived-steps.ts';
 import type { ChargeKey } from './found-charges.ts';
 import { findGrantsById } from './grants.ts';
 import { findPurchase } from './purchases.ts';
@@ -36,6 +38,7 @@ const FOLLOWING_MAX = 200;
 /** `graceMs` is how long after its expiry a reservation of the account can be committed. */
 export async function findChargePath(
   em: Em,
+  archive: Archive,
   key: ChargeKey,
   now: number,
   graceMs: (accountId: string) => Promise<number>,
@@ -45,7 +48,7 @@ export async function findChargePath(
     'reservationId' in key
       ? await loadReservations(em, [{ accountId: key.accountId, key: key.reservationId }])
       : [];
-  const found = await findSteps(em, key);
+  const found = await findAllSteps(em, archive, key);
   const steps = found.slice(0, STEPS_MAX);
   const gaps = gapsOf(key, steps, found.length > STEPS_MAX);
   const grants = await findGrantsOf(em, key.accountId, steps);
@@ -89,6 +92,19 @@ function isBeginning(key: ChargeKey, { kind, seq }: Entry): boolean {
   if ('reservationId' in key) return kind === 'RESERVE';
   if ('purchaseId' in key) return kind === 'CHECKOUT' || kind === 'PURCHASE';
   return seq === key.seq;
+}
+
+/** The steps in the database, after those in files. */
+async function findAllSteps(
+  em: Em,
+  archive: Archive,
+  key: ChargeKey,
+): Promise<readonly ChargeStep[]> {
+  const stored = await findSteps(em, key);
+  const border = await archive.borderOf(em, key.accountId);
+  if (!border) return stored;
+  const archived = await findArchivedSteps(em, archive, border, key);
+  return [...archived, ...stored.filter(({ entry }) => entry.seq > border.seq)];
 }
 
 /** One more than a path has tells that there are more. */

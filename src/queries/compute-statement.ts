@@ -1,4 +1,5 @@
 /** The statement of an account's month, computed from its entries and priced as if it were closed now. */
+import type { Archive } from '../archive/archive.ts';
 import type { Account } from '../ledger/account.ts';
 import { nameOfMonth, type Period } from '../ledger/periods/period.ts';
 import type { Statement } from '../ledger/statement.ts';
@@ -11,13 +12,14 @@ import { findStatements, findStatementsOfMonths } from './statements.ts';
 /** Of a month of the account. Entries newer than `account` are not counted. */
 export async function computeStatement(
   em: Em,
+  archive: Archive,
   catalogue: Catalogue,
   account: Account,
   period: Period,
 ): Promise<Statement> {
   const { accountId } = account;
   const month = nameOfMonth(period);
-  const { afterSeq, lastSeq, ...used } = await countMonth(em, account, period);
+  const { afterSeq, lastSeq, ...used } = await countMonth(em, archive, account, period);
   const [firstRefunded] = [...used.refundedEarlier.keys()].sort();
   const closed =
     firstRefunded === undefined

@@ -1,4 +1,6 @@
 /** Entries of an account, in the order of their seq. */
+import type { Archive } from '../archive/archive.ts';
+import { entryOf } from '../archive/entry-row.ts';
 import type { Entry } from '../ledger/entry.ts';
 import { millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
@@ -8,7 +10,9 @@ import { shownEntries } from '../store/tables/entries.ts';
 import {
   type EntryFilter,
   type EntryRange,
+  isEmpty,
   isSelective,
+  matches,
   matchingEntries,
   PASSED_MAX,
 } from './entry-filter.ts';
@@ -16,12 +20,37 @@ import {
 /** Up to `limit` entries of a range that match, in the order of their seqs. */
 export async function findEntries(
   em: Em,
+  archive: Archive,
   range: EntryRange,
   filter: EntryFilter,
   selective: boolean,
   limit: number,
-): Promise<Entry[]> {
-  return await selectEntries(em, range, filter, selective, 'seq', limit);
+): Promise<readonly Entry[]> {
+  const stored = await selectEntries(em, range, filter, selective, 'seq', limit);
+  const { archived, border } = await findArchived(em, archive, range, filter, limit);
+  if (border === null) return stored;
+  return [...archived, ...stored.filter(({ seq }) => seq > border)].slice(0, limit);
+}
+
+/**
+ * The archived entries of a range that match. The border is read after the table was: what has left the table meanwhile is
+ * in the files. `border` null: the range has nothing that is archived.
+ */
+async function findArchived(
+  em: Em,
+  archive: Archive,
+  { accountId, afterSeq, upToSeq }: EntryRange,
+  filter: EntryFilter,
+  limit: number,
+  newestFirst = false,
+): Promise<{ readonly archived: readonly Entry[]; readonly border: bigint | null }> {
+  const border = await archive.borderOf(em, accountId);
+  if (!border || afterSeq >= border.seq) return { archived: [], border: null };
+  const range = { accountId, after: afterSeq, upTo: upToSeq };
+  const readMax = isEmpty(filter) ? limit : Number.POSITIVE_INFINITY;
+  const rows = await archive.rows(em, border, range, readMax, newestFirst);
+  const archived = rows.map(entryOf).filter((entry) => matches(entry, filter));
+  return { archived, border: border.seq };
 }
 
 export type NewestEntries = {
@@ -34,16 +63,20 @@ export type NewestEntries = {
 /** Up to `limit` of the newest entries of a range that match; fewer if few match. */
 export async function findNewestEntries(
   em: Em,
+  archive: Archive,
   range: EntryRange,
   filter: EntryFilter,
   limit: number,
 ): Promise<NewestEntries> {
-  const selective = await isSelective(em, range.accountId, filter);
+  const selective = await isSelective(em, archive, range.accountId, filter);
   const { upToSeq } = range;
   const isCut = !selective && upToSeq - range.afterSeq > PASSED_MAX;
   const afterSeq = isCut ? upToSeq - PASSED_MAX : range.afterSeq;
   const looked = { ...range, afterSeq };
-  const entries = await selectEntries(em, looked, filter, selective, 'seq desc', limit);
+  const stored = await selectEntries(em, looked, filter, selective, 'seq desc', limit);
+  const { archived, border } = await findArchived(em, archive, looked, filter, limit, true);
+  const newer = border === null ? stored : stored.filter(({ seq }) => seq > border);
+  const entries = [...newer, ...archived].slice(0, limit);
   return { entries, lookedDownTo: isCut && entries.length < limit ? afterSeq : null };
 }
 
@@ -77,18 +110,27 @@ export type Newest = {
   readonly hash: Buffer;
   /** Null: there is no entry at the position. */
   readonly hashAt: Buffer | null;
+  /** The entries up to it are archived: their hashes are not looked up. */
+  readonly archivedSeq: bigint;
 };
 
 /** Null if there is no such account. Its row and its entries are of one moment. */
 export async function findNewest(em: Em, accountId: string, at: bigint): Promise<Newest | null> {
-  const [row] = await query<{ seq: string; hash: Buffer; hash_at: Buffer | null }>(
+  const [row] = await query<{
+    seq: string;
+    hash: Buffer;
+    hash_at: Buffer | null;
+    archived_seq: string | null;
+  }>(
     em,
-    `select a.seq, a.last_hash as hash,
+    `select a.seq, a.last_hash as hash, a.archived_seq,
        (select e.hash from entries e where e.account_id = a.account_id and e.seq = $2) as hash_at
      from accounts a where a.account_id = $1`,
     [accountId, at],
   );
-  return row ? { seq: BigInt(row.seq), hash: row.hash, hashAt: row.hash_at } : null;
+  if (!row) return null;
+  const archivedSeq = BigInt(row.archived_seq ?? 0);
+  return { seq: BigInt(row.seq), hash: row.hash, hashAt: row.hash_at, archivedSeq };
 }
 
 /** The seqs of the newest entries of several accounts, without those that do not exist. */
@@ -110,11 +152,15 @@ export async function newestSeqs(
  */
 export async function lastSeqBefore(
   em: Em,
+  archive: Archive,
   accountId: string,
   instant: number,
   newest: bigint,
 ): Promise<bigint> {
-  let before = 0n;
+  const border = await archive.borderOf(em, accountId);
+  if (border && instant <= border.at)
+    return await archive.lastSeqBefore(em, border, accountId, instant);
+  let before = border?.seq ?? 0n;
   let notBefore = newest + 1n;
   while (notBefore - before > 1n) {
     const middle = (before + notBefore) / 2n;

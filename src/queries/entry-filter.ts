@@ -1,5 +1,6 @@
 /** Which entries of an account are asked for, and where they are looked for. */
-import type { EntryKind, Labels } from '../ledger/entry.ts';
+import type { Archive } from '../archive/archive.ts';
+import type { Entry, EntryKind, Labels } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import { KIND_CODES } from '../store/tables/codes.ts';
@@ -39,11 +40,13 @@ export const PASSED_MAX = 20_000n;
  */
 export async function isSelective(
   em: Em,
+  archive: Archive,
   accountId: string,
   filter: EntryFilter,
 ): Promise<boolean> {
   const where = indexed(accountId, filter);
-  if (!where) return false;
+  // Archived entries have no indexes.
+  if (!where || (await archive.borderOf(em, accountId))) return false;
   const rows = await query<{ count: string }>(
     em,
     `select count(*) from (select from entries where ${where} limit ${PASSED_MAX + 1n}) e`,
@@ -93,6 +96,28 @@ function addUnindexed(where: Conditions, { kinds, operation, labels, labelKeys }
   if (Object.keys(labels).length > 0)
     where.add((p) => `${stored} @> ${p}::jsonb`, JSON.stringify(labels));
   if (labelKeys.length > 0) where.add((p) => `${stored} ?& ${p}::text[]`, labelKeys);
+}
+
+/** Whether every entry matches. */
+export const isEmpty = (filter: EntryFilter): boolean =>
+  Object.values(filter).every((value) =>
+    typeof value === 'object' ? Object.keys(value).length === 0 : value === '',
+  );
+
+/** The same conditions, of an archived entry. Whatever its request wrote has its id. */
+export function matches(entry: Entry, filter: EntryFilter): boolean {
+  const { kinds, operation, reference, reservationId, requestId, traceId } = filter;
+  const { labels, usages } = entry;
+  return (
+    (kinds.length === 0 || kinds.includes(entry.kind)) &&
+    (!operation || usages.some(({ usage }) => usage.operation === operation)) &&
+    (!reference || entry.reference === reference) &&
+    (!reservationId || entry.reservationId === reservationId) &&
+    (!requestId || entry.requestId === requestId) &&
+    (!traceId || entry.traceId === traceId) &&
+    Object.entries(filter.labels).every(([name, value]) => labels[name] === value) &&
+    filter.labelKeys.every((name) => name in labels)
+  );
 }
 
 /** The entries with afterSeq < seq <= upToSeq. */

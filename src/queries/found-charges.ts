@@ -1,4 +1,6 @@
 /** Charges that have an id: which entries have it, and which charge each of them belongs to. */
+import type { Archive } from '../archive/archive.ts';
+import { type EntryRow, rowJson } from '../archive/entry-row.ts';
 import type { EntryKind } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -6,6 +8,7 @@ import type { Row } from '../pg/table.ts';
 import type { AccountScope } from '../policy/permissions.ts';
 import { entries } from '../store/tables/entries.ts';
 import { requestIdToBytes } from '../store/tables/request-id.ts';
+import { findArchivedMatches } from './archived-matches.ts';
 import { Conditions } from './conditions.ts';
 import { addScope } from './scope-condition.ts';
 
@@ -60,18 +63,72 @@ const match = entries.pick('accountId', 'seq', 'at', 'kind', 'caller', 'credits'
 /** In the order of their first entries that have the id. `truncated`: more entries have it than were looked at. */
 export async function findCharges(
   em: Em,
-  { id, accountId, scope, caller }: ChargeQuery,
+  archive: Archive,
+  asked: ChargeQuery,
 ): Promise<{ readonly charges: readonly FoundCharge[]; readonly truncated: boolean }> {
+  const stored = await selectMatches(em, asked, null);
+  // After the table: what has left it meanwhile is there.
+  const archived = await findArchivedMatches(em, archive, asked);
+  const rows = archived.length === 0 ? stored : await mergeMatches(em, asked, archived, stored);
+  const charges = new Map<string, FoundCharge>();
+  for (const row of rows.slice(0, ENTRIES_MAX)) {
+    const found = match.read(row);
+    const key = keyOf(found.accountId, row);
+    const name = JSON.stringify(Object.values(key), (_, part) => String(part));
+    if (!charges.has(name)) charges.set(name, { ...found, key });
+  }
+  return { charges: [...charges.values()], truncated: rows.length > ENTRIES_MAX };
+}
+
+/** Archived entries that have the id come first: each of them is older than what is in the table of its account. */
+async function mergeMatches(
+  em: Em,
+  asked: ChargeQuery,
+  archived: readonly EntryRow[],
+  stored: readonly Match[],
+): Promise<readonly Match[]> {
+  const older = await selectMatches(em, asked, archived);
+  const known = new Set(older.map(nameOf));
+  return [...older, ...stored.filter((row) => !known.has(nameOf(row)))].toSorted(inOrder);
+}
+
+type Match = Row & Belonging;
+
+const nameOf = (row: Match): string => `${row['account_id']} ${row['seq']}`;
+
+function inOrder(one: Match, other: Match): number {
+  const [a, b] = [one, other].map((row) => match.read(row)) as [
+    ReturnType<typeof match.read>,
+    ReturnType<typeof match.read>,
+  ];
+  if (a.at !== b.at) return a.at - b.at;
+  if (a.seq !== b.seq) return a.seq < b.seq ? -1 : 1;
+  return a.accountId < b.accountId ? -1 : 1;
+}
+
+/** Of the table, or of these rows in its place. */
+async function selectMatches(
+  em: Em,
+  { id, accountId, scope, caller }: ChargeQuery,
+  rows: readonly EntryRow[] | null,
+): Promise<readonly Match[]> {
   const where = new Conditions([], []);
   const value = id.kind === 'requestId' ? requestIdToBytes(id.value) : id.value;
   where.add(CONDITIONS[id.kind], value);
   if (accountId) where.add((p) => `e.account_id = ${p}`, accountId);
   if (caller !== null) where.add((p) => `e.caller = ${p}`, caller);
   addScope(where, scope, 'e.account_id');
-  const rows = await query<Row & Belonging>(
+  const json = rows && `[${rows.map(rowJson).join(',')}]`;
+  const from =
+    json === null
+      ? ''
+      : `with entries as (
+           select * from json_populate_recordset(null::entries, ${where.parameter(json)}::json)
+         )`;
+  return await query<Match>(
     em,
     // What a request wrote after its first entry, such as the grant of a refund, belongs to that entry.
-    `select ${match.selectList},
+    `${from} select ${match.selectList},
        coalesce(reservation_id, first_reservation_id) as charged_reservation_id,
        coalesce(purchase_id, first_purchase_id) as charged_purchase_id,
        coalesce(refunded_seq, first_refunded_seq, first_seq, seq) as charged_seq
@@ -92,14 +149,6 @@ export async function findCharges(
      order by e.at, e.seq, e.account_id collate "C"`,
     where.parameters,
   );
-  const charges = new Map<string, FoundCharge>();
-  for (const row of rows.slice(0, ENTRIES_MAX)) {
-    const found = match.read(row);
-    const key = keyOf(found.accountId, row);
-    const name = JSON.stringify(Object.values(key), (_, part) => String(part));
-    if (!charges.has(name)) charges.set(name, { ...found, key });
-  }
-  return { charges: [...charges.values()], truncated: rows.length > ENTRIES_MAX };
 }
 
 /** What an entry belongs to. */

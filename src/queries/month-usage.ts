@@ -2,6 +2,7 @@
  * What an account used in a calendar month, counted from its entries page by page. No lock is needed:
  * entries never change, and the unit of work that closes the month makes sure that no more were added.
  */
+import type { Archive } from '../archive/archive.ts';
 import type { Account } from '../ledger/account.ts';
 import { monthNameAt, type Period } from '../ledger/periods/period.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
@@ -16,7 +17,7 @@ import {
 import { lastSeqBefore } from './entries.ts';
 import { findGrantsById } from './grants.ts';
 import { findStatement } from './statements.ts';
-import { entriesOfReservations, usageEntries, usageEntriesBySeq } from './usage-entries.ts';
+import { UsageEntries } from './usage-entries.ts';
 
 /** Entries in one page. */
 const PAGE_SIZE = 2_000n;
@@ -30,20 +31,22 @@ export type CountedMonth = MonthUsage & {
 /** Of a month of the account. Entries newer than `account` are not counted. */
 export async function countMonth(
   em: Em,
+  archive: Archive,
   account: Account,
   { from, until }: Period,
 ): Promise<CountedMonth> {
   const { accountId, seq, lastAt, timeZones } = account;
   const before = await findStatement(em, accountId, monthNameAt(timeZones, from - 1));
-  const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, accountId, from, seq));
-  const lastSeq = lastAt < until ? seq : await lastSeqBefore(em, accountId, until, seq);
+  const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, archive, accountId, from, seq));
+  const lastSeq = lastAt < until ? seq : await lastSeqBefore(em, archive, accountId, until, seq);
 
+  const entries = new UsageEntries(em, archive, accountId);
   const tally = new MonthTally(afterSeq, (at) => monthNameAt(timeZones, at));
   for (let after = afterSeq; after < lastSeq; after += PAGE_SIZE) {
     const upTo = after + PAGE_SIZE < lastSeq ? after + PAGE_SIZE : lastSeq;
-    const page = await usageEntries(em, accountId, after, upTo);
+    const page = await entries.between(after, upTo);
     const lookups = tally.lookupsFor(page);
-    tally.addEntries(page, await lookUp(em, accountId, lookups, after, afterSeq));
+    tally.addEntries(page, await lookUp(em, entries, lookups, after, afterSeq));
   }
   return { ...tally.result(), afterSeq, lastSeq };
 }
@@ -51,27 +54,26 @@ export async function countMonth(
 /** What the entries of a page refer to. The page begins after one seq, its month after another. */
 async function lookUp(
   em: Em,
-  accountId: string,
+  entries: UsageEntries,
   { reservationIds, refundedSeqs, grantIds }: Lookups,
   pageAfter: bigint,
   monthAfter: bigint,
 ): Promise<LookupResults> {
-  const grants = await findGrantsById(em, accountId, grantIds);
+  const grants = await findGrantsById(em, entries.accountId, grantIds);
   return {
-    earlier: await entriesOfReservations(em, accountId, reservationIds, pageAfter),
-    refunded: await lookUpRefunded(em, accountId, refundedSeqs, monthAfter),
+    earlier: await entries.ofReservations(reservationIds, pageAfter),
+    refunded: await lookUpRefunded(entries, refundedSeqs, monthAfter),
     categories: new Map(grants.map(({ grantId, category }) => [grantId, category])),
   };
 }
 
 /** The entries that refunds give back, and for those of the same month what they were used for. */
 async function lookUpRefunded(
-  em: Em,
-  accountId: string,
+  usage: UsageEntries,
   seqs: readonly bigint[],
   monthAfter: bigint,
 ): Promise<ReadonlyMap<bigint, RefundedEntry>> {
-  const entries = await usageEntriesBySeq(em, accountId, seqs);
+  const entries = await usage.bySeq(seqs);
   const ofMonth = entries.filter(({ seq }) => seq > monthAfter);
   const withoutUsages = ofMonth.filter(
     ({ kind, usages }) => kind === 'COMMIT' && usages.length === 0,
@@ -79,7 +81,7 @@ async function lookUpRefunded(
   const newest = withoutUsages.reduce((max, { seq }) => (seq > max ? seq : max), 0n);
   const reservationIds = new Set(withoutUsages.flatMap((entry) => entry.reservationId ?? []));
   const used = new Map([
-    ...attributeEntries(await entriesOfReservations(em, accountId, [...reservationIds], newest)),
+    ...attributeEntries(await usage.ofReservations([...reservationIds], newest)),
     ...attributeEntries(ofMonth.filter((entry) => !withoutUsages.includes(entry))),
   ]);
   return new Map(entries.map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]));

@@ -1,4 +1,6 @@
 /** What an account had after one of its entries. */
+import type { Archive } from '../archive/archive.ts';
+import { entryOf } from '../archive/entry-row.ts';
 import type { Entry, Move } from '../ledger/entry.ts';
 import { readContent, toMoves } from '../ledger/entry-content.ts';
 import type { Em } from '../pg/orm.ts';
@@ -23,6 +25,7 @@ export type BalancesAfter = Pick<
 /** Null: there is no such entry. */
 export async function findBalancesAfter(
   em: Em,
+  archive: Archive,
   accountId: string,
   seq: bigint,
 ): Promise<BalancesAfter | null> {
@@ -31,9 +34,14 @@ export async function findBalancesAfter(
     `select ${balancesAfter.selectList} from entries where account_id = $1 and seq = $2`,
     [accountId, seq],
   );
-  if (!row) return null;
-  const { content, kind, ...balances } = balancesAfter.read(row);
-  return { ...balances, owedAfter: readContent(content, kind).owedAfter };
+  if (row) {
+    const { content, kind, ...balances } = balancesAfter.read(row);
+    return { ...balances, owedAfter: readContent(content, kind).owedAfter };
+  }
+  const border = await archive.borderOf(em, accountId);
+  if (!border || seq > border.seq) return null;
+  const [archived] = await archive.rows(em, border, { accountId, after: seq - 1n, upTo: seq });
+  return archived ? entryOf(archived) : null;
 }
 
 /** Entries of one query, so that none of them takes long. */
@@ -48,12 +56,32 @@ type Sum = {
 /** The moves of an account's entries up to a seq; of each query, those between the same buckets are one. */
 export async function sumMoves(
   em: Em,
+  archive: Archive,
   accountId: string,
   upToSeq: bigint,
   isCancelled: () => boolean,
 ): Promise<readonly Move[]> {
+  for (;;) {
+    const border = await archive.borderOf(em, accountId);
+    const archivedSeq = border?.seq ?? 0n;
+    const moves = await sumStored(em, accountId, archivedSeq, upToSeq, isCancelled);
+    // What has left the table meanwhile may be counted or not.
+    if ((await archive.borderOf(em, accountId))?.seq !== border?.seq) continue;
+    if (!border) return moves;
+    const archived = await archive.rows(em, border, { accountId, after: 0n, upTo: upToSeq });
+    return [...archived.flatMap((row) => entryOf(row).moves), ...moves];
+  }
+}
+
+async function sumStored(
+  em: Em,
+  accountId: string,
+  afterSeq: bigint,
+  upToSeq: bigint,
+  isCancelled: () => boolean,
+): Promise<readonly Move[]> {
   const moves: Move[] = [];
-  for (let after = 0n; after < upToSeq && !isCancelled(); after += QUERY_ENTRIES) {
+  for (let after = afterSeq; after < upToSeq && !isCancelled(); after += QUERY_ENTRIES) {
     const until = after + QUERY_ENTRIES < upToSeq ? after + QUERY_ENTRIES : upToSeq;
     const sums = await query<Sum>(
       em,

@@ -1,4 +1,8 @@
 /** Reservations, one or page by page, as they are at an instant. */
+import type { Archive } from '../archive/archive.ts';
+import { entryOf } from '../archive/entry-row.ts';
+import { uuidBytes } from '../archive/parquet-columns.ts';
+import { reservationFromEntries } from '../ledger/ended-reservation.ts';
 import { heldCredits, type Reservation, type ReservationState } from '../ledger/reservation.ts';
 import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
@@ -6,16 +10,17 @@ import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { loadReservations } from '../store/load.ts';
 import { loadEndedReservations } from '../store/load-ended-reservations.ts';
-import { kindCodes, RESERVATION_STATE_CODES } from '../store/tables/codes.ts';
+import { KIND_CODES, kindCodes, RESERVATION_STATE_CODES } from '../store/tables/codes.ts';
 import { reservations } from '../store/tables/reservations.ts';
 
 export async function findReservation(
   em: Em,
+  archive: Archive,
   accountId: string,
   reservationId: string,
   now: number,
 ): Promise<Reservation | null> {
-  const [found] = await findByIds(em, accountId, [reservationId], now);
+  const [found] = await findByIds(em, archive, accountId, [reservationId], now);
   return found ?? null;
 }
 
@@ -39,10 +44,16 @@ export type ReservationQuery = {
   readonly limit: number;
 };
 
-export async function findReservations(em: Em, page: ReservationQuery): Promise<ReservationPage> {
+export async function findReservations(
+  em: Em,
+  archive: Archive,
+  page: ReservationQuery,
+): Promise<ReservationPage> {
   const { states } = page;
   const areStored = states.every((state) => state in RESERVATION_STATE_CODES);
-  return states.length > 0 && areStored ? await findStored(em, page) : await findAny(em, page);
+  return states.length > 0 && areStored
+    ? await findStored(em, page)
+    : await findAny(em, archive, page);
 }
 
 /** Those that have rows. */
@@ -80,6 +91,7 @@ const FILTERED_MIN = 500;
 /** Looks through the entries that made reservations, backwards. */
 async function findAny(
   em: Em,
+  archive: Archive,
   { accountId, states, caller, now, beforeSeq, limit }: ReservationQuery,
 ): Promise<ReservationPage> {
   const found: Reservation[] = [];
@@ -88,9 +100,9 @@ async function findAny(
     const from = before - QUERY_ENTRIES;
     const missing = limit + 1 - found.length;
     const count = states.length > 0 ? Math.max(missing, FILTERED_MIN) : missing;
-    const made = await findReserves(em, { accountId, caller }, from, before, count);
+    const made = await findReserves(em, archive, { accountId, caller }, from, before, count);
     const ids = made.map(({ reservation_id }) => reservation_id);
-    for (const reservation of await findByIds(em, accountId, ids, now))
+    for (const reservation of await findByIds(em, archive, accountId, ids, now))
       if (states.length === 0 || states.includes(reservation.state)) found.push(reservation);
     before = made.length === count ? BigInt(made.at(-1)?.seq ?? 0) : from;
   }
@@ -105,15 +117,18 @@ function toPage(found: readonly Reservation[], limit: number, searchedTo: bigint
   return { reservations: page, nextBeforeSeq: searchedTo > 1n ? searchedTo : null };
 }
 
+type Made = { readonly seq: string; readonly reservation_id: string };
+
 /** The newest entries with from <= seq < before that made reservations. */
-const findReserves = (
+async function findReserves(
   em: Em,
+  archive: Archive,
   { accountId, caller }: Pick<ReservationQuery, 'accountId' | 'caller'>,
   from: bigint,
   before: bigint,
   limit: number,
-) =>
-  query<{ seq: string; reservation_id: string }>(
+): Promise<readonly Made[]> {
+  const stored = await query<Made>(
     em,
     `select seq, reservation_id from entries
      where account_id = $1 and seq >= $2 and seq < $3 and kind = ${kindCodes('RESERVE')}
@@ -121,10 +136,22 @@ const findReserves = (
      order by seq desc limit $4`,
     [accountId, from, before, limit, caller],
   );
+  const border = await archive.borderOf(em, accountId);
+  if (!border || from > border.seq) return stored;
+  const range = { accountId, after: from - 1n, upTo: before - 1n };
+  const archived = (await archive.rows(em, border, range)).flatMap((row) => {
+    const isMade = row['kind'] === KIND_CODES.RESERVE;
+    const isOfCaller = caller === null || row['caller'] === caller;
+    return isMade && isOfCaller ? [row as unknown as Made] : [];
+  });
+  const newer = stored.filter(({ seq }) => BigInt(seq) > border.seq);
+  return [...newer, ...archived.toReversed()].slice(0, limit);
+}
 
 /** In the order of the ids, without those that do not exist. */
 async function findByIds(
   em: Em,
+  archive: Archive,
   accountId: string,
   ids: readonly string[],
   now: number,
@@ -134,10 +161,28 @@ async function findByIds(
   const known = new Map<string, Reservation>(
     stored.map((row) => [row.reservationId, expiredAt(row, now)]),
   );
-  const missing = keys.filter(({ key }) => !known.has(key));
-  for (const ended of await loadEndedReservations(em, missing))
+  const missing = () => keys.filter(({ key }) => !known.has(key));
+  for (const ended of await loadEndedReservations(em, missing()))
+    known.set(ended.reservationId, ended);
+  for (const ended of await findArchived(em, archive, accountId, missing()))
     known.set(ended.reservationId, ended);
   return ids.flatMap((id) => known.get(id) ?? []);
+}
+
+/** Those of which all entries are archived. */
+async function findArchived(
+  em: Em,
+  archive: Archive,
+  accountId: string,
+  keys: readonly { readonly key: string }[],
+): Promise<readonly Reservation[]> {
+  if (keys.length === 0 || !(await archive.borderOf(em, accountId))) return [];
+  const ids = keys.map(({ key }) => uuidBytes(key));
+  const rows = await archive.find(em, 'reservation_id', ids, accountId);
+  const entries = rows.map(entryOf).filter(({ kind }) => kind !== 'REFUND');
+  return [...Map.groupBy(entries, ({ reservationId }) => reservationId).values()].flatMap((of) =>
+    of[0]?.kind === 'RESERVE' ? [reservationFromEntries(of)] : [],
+  );
 }
 
 /** An active reservation past its expiry is stored as EXPIRED only once a unit of work meets it. */

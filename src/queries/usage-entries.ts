@@ -1,4 +1,7 @@
 /** Entries as statements and usage rollups count them: the columns that say what credits were used for. */
+import type { Archive } from '../archive/archive.ts';
+import { selectedRow } from '../archive/entry-row.ts';
+import { uuidBytes } from '../archive/parquet-columns.ts';
 import type { EntryKind } from '../ledger/entry.ts';
 import { readContent } from '../ledger/entry-content.ts';
 import type { Em } from '../pg/orm.ts';
@@ -6,7 +9,7 @@ import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import type { UsageEntry } from '../statements/attributions.ts';
 import { COUNTED_KINDS, type CountedEntry } from '../statements/usage-tally.ts';
-import { kindCodes } from '../store/tables/codes.ts';
+import { KIND_CODES, kindCodes } from '../store/tables/codes.ts';
 import { entries } from '../store/tables/entries.ts';
 
 const { selectList, read } = entries.pick(
@@ -32,6 +35,7 @@ const counted = entries.pick(
   'personal',
 );
 
+const JOB_KIND_LIST = [KIND_CODES.RESERVE, KIND_CODES.COMMIT];
 const KINDS = kindCodes(
   'RESERVE',
   'COMMIT',
@@ -43,34 +47,70 @@ const KINDS = kindCodes(
   'PAY_OWED',
 );
 
-/** The account's entries with after < seq <= upTo that reserve, use or give back credits, or pay what is owed. */
-export async function usageEntries(
-  em: Em,
-  accountId: string,
-  after: bigint,
-  upTo: bigint,
-): Promise<UsageEntry[]> {
-  const rows = await query<Row>(
-    em,
-    `select ${selectList} from entries
-     where account_id = $1 and seq > $2 and seq <= $3 and kind in (${KINDS}) order by seq`,
-    [accountId, after, upTo],
-  );
-  return rows.map(toUsageEntry);
-}
+const KIND_LIST = KINDS.split(', ').map(Number);
 
-export async function usageEntriesBySeq(
-  em: Em,
-  accountId: string,
-  seqs: readonly bigint[],
-): Promise<UsageEntry[]> {
-  if (seqs.length === 0) return [];
-  const rows = await query<Row>(
-    em,
-    `select ${selectList} from entries where account_id = $1 and seq = any($2::bigint[])`,
-    [accountId, seqs],
-  );
-  return rows.map(toUsageEntry);
+/** Entries of an account for its statements, those in files included. */
+export class UsageEntries {
+  readonly #em: Em;
+  readonly #archive: Archive;
+  readonly accountId: string;
+
+  constructor(em: Em, archive: Archive, accountId: string) {
+    this.#em = em;
+    this.#archive = archive;
+    this.accountId = accountId;
+  }
+
+  /** Those with after < seq <= upTo that reserve, use or give back credits. */
+  async between(after: bigint, upTo: bigint): Promise<UsageEntry[]> {
+    const rows = await query<Row>(
+      this.#em,
+      `select ${selectList} from entries
+       where account_id = $1 and seq > $2 and seq <= $3 and kind in (${KINDS}) order by seq`,
+      [this.accountId, after, upTo],
+    );
+    const border = await this.#archive.borderOf(this.#em, this.accountId);
+    if (!border || after >= border.seq) return rows.map(toUsageEntry);
+    const range = { accountId: this.accountId, after, upTo };
+    const archived = await this.#archive.rows(this.#em, border, range);
+    const counted = archived.filter((row) => KIND_LIST.includes(row['kind'] as number));
+    const newer = rows.filter((row) => BigInt(row['seq']!) > border.seq);
+    return [...counted.map(selectedRow), ...newer].map(toUsageEntry);
+  }
+
+  async bySeq(seqs: readonly bigint[]): Promise<UsageEntry[]> {
+    if (seqs.length === 0) return [];
+    const rows = await query<Row>(
+      this.#em,
+      `select ${selectList} from entries where account_id = $1 and seq = any($2::bigint[])`,
+      [this.accountId, seqs],
+    );
+    const found = rows.map(toUsageEntry);
+    const border = await this.#archive.borderOf(this.#em, this.accountId);
+    if (!border) return found;
+    const known = new Set(found.map(({ seq }) => seq));
+    for (const seq of seqs) {
+      if (known.has(seq)) continue;
+      const range = { accountId: this.accountId, after: seq - 1n, upTo: seq };
+      const archived = await this.#archive.rows(this.#em, border, range);
+      found.push(...archived.map(selectedRow).map(toUsageEntry));
+    }
+    return found;
+  }
+
+  /** The RESERVE and COMMIT entries of reservations, up to a seq. */
+  async ofReservations(reservationIds: readonly string[], upTo: bigint): Promise<UsageEntry[]> {
+    const stored = await entriesOfReservations(this.#em, this.accountId, reservationIds, upTo);
+    const border = await this.#archive.borderOf(this.#em, this.accountId);
+    if (!border || reservationIds.length === 0) return stored;
+    const ids = reservationIds.map(uuidBytes);
+    const rows = await this.#archive.find(this.#em, 'reservation_id', ids, this.accountId);
+    const archived = rows.filter(
+      (row) => JOB_KIND_LIST.includes(row['kind'] as number) && BigInt(row.seq) <= upTo,
+    );
+    const newer = stored.filter(({ seq }) => seq > border.seq);
+    return [...archived.map(selectedRow).map(toUsageEntry), ...newer];
+  }
 }
 
 /** The RESERVE and COMMIT entries of reservations, up to a seq. */

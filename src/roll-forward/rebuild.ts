@@ -1,6 +1,7 @@
 /** Makes the sums of roll-forwards anew from the entries. Roll-forwards show the old sums until the new ones are whole. */
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
+import { hasArchivedEntries } from '../queries/archived-accounts.ts';
 import { rollForwardSums } from '../store/tables/roll-forward.ts';
 import { countHere } from './count.ts';
 
@@ -8,6 +9,8 @@ const PAGE_SIZE = 100_000;
 
 /** Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. */
 export async function rebuildRollForward(em: Em, accountId: string): Promise<number | null> {
+  if (await hasArchivedEntries(em, accountId))
+    throw new Error(`account ${accountId} has archived entries, which are not counted anew`);
   return await em.transactional(async (em) => {
     // Locks the position, or makes it.
     const { locked, done, unfinished } = await countHere(em, [accountId], 0, 'wait');

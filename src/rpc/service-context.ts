@@ -1,6 +1,7 @@
 /** What the handlers of all services work with. `src/wiring` builds it. */
 import type { Logger } from 'pino';
 import type { Admission } from '../admission/admission.ts';
+import type { Archive } from '../archive/archive.ts';
 import type { Authenticator } from '../authentication/authenticator.ts';
 import type { CellRouter } from '../cells/cell-router.ts';
 import type { Clock } from '../clock/clock.ts';
@@ -70,6 +71,8 @@ export type ServiceContext = SharedContext & {
   readonly clock: Clock;
   /** A new entity manager, for the reads of one call. */
   readonly em: () => Em;
+  /** Entries that have left the database. */
+  readonly archive: Archive;
   /** Accounts as they are now, settled in memory. */
   readonly snapshots: AccountSnapshots;
   /** Packs that are offered to single accounts. */

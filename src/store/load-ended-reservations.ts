@@ -24,7 +24,8 @@ export async function loadEndedReservations(
   const byReservation = Map.groupBy(rows.map(shownEntries.read), keyOf);
   return keys.flatMap(({ accountId, key }) => {
     const entries = byReservation.get(`${accountId} ${key}`);
-    return entries ? [reservationFromEntries(entries)] : [];
+    // Without its beginning, that is in the archive: nothing more is done with it.
+    return entries?.[0]?.kind === 'RESERVE' ? [reservationFromEntries(entries)] : [];
   });
 }
 

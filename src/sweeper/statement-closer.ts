@@ -5,6 +5,7 @@
  */
 
 import type { Logger } from 'pino';
+import type { Archive } from '../archive/archive.ts';
 import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
@@ -21,6 +22,7 @@ import { failSpan, refOf, type Tracing } from '../telemetry/tracing.ts';
 
 export type StatementCloserOptions = {
   readonly em: () => Em;
+  readonly archive: Archive;
   readonly clock: Clock;
   readonly catalogue: Catalogue;
   readonly lanes: Lanes;
@@ -45,14 +47,14 @@ export class StatementCloser {
    * CLOCK_UNRELIABLE where a month may not be closed now. `cause`: who wants it closed.
    */
   async close(accountId: string, cause: Trace): Promise<void> {
-    const { em, clock, catalogue, lanes } = this.#options;
+    const { em, archive, clock, catalogue, lanes } = this.#options;
     for (;;) {
       const account = await findAccount(em(), accountId);
       const dueAt = account?.statementDueAt ?? null;
       if (!account || dueAt === null || !isStatementDue(account, clock.now())) return;
       if (!clock.isReliable) throw clockUnreliable();
       const month = monthEndingAt(account.timeZones, dueAt);
-      const statement = await computeStatement(em(), catalogue, account, month);
+      const statement = await computeStatement(em(), archive, catalogue, account, month);
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
       const failure = await lanes.closeStatement(accountId, closing, cause);

@@ -1,6 +1,7 @@
 /** Makes usage rollups anew from the entries. Reports show the old rows until the new ones are whole. */
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
+import { hasArchivedEntries } from '../queries/archived-accounts.ts';
 import { usageQuantities, usageRollups } from '../store/tables/usage-rollups.ts';
 import { rollUpHere } from './roll-up.ts';
 
@@ -9,6 +10,8 @@ const PAGE_SIZE = 10_000;
 
 /** Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. */
 export async function rebuildUsage(em: Em, accountId: string): Promise<number | null> {
+  if (await hasArchivedEntries(em, accountId))
+    throw new Error(`account ${accountId} has archived entries, which are not counted anew`);
   return await em.transactional(async (em) => {
     // Locks the position, or makes it.
     const { locked, done, unfinished } = await rollUpHere(em, [accountId], 0, 'wait');

@@ -4,6 +4,7 @@ import type { EventsSeal } from '../ledger/event-hash.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Row } from '../pg/table.ts';
 import { grants as table } from '../store/tables/grants.ts';
+import type { ArchivedAccount } from './archive.ts';
 import type { Budgets } from './budgets.ts';
 import { type Erasure, NO_ERASURE } from './erasure.ts';
 import type { Findings } from './findings.ts';
@@ -23,6 +24,10 @@ export type AccountGroup = {
   readonly closedMonths: ReadonlyMap<string, ClosedMonths>;
   /** Of accounts whose personal data were erased. */
   readonly erasures: ReadonlyMap<string, Erasure>;
+  /** What the database states of the archive of accounts. */
+  readonly archived: ReadonlyMap<string, ArchivedAccount>;
+  /** seq of the last entry of each account that files have. */
+  readonly filed: ReadonlyMap<string, bigint>;
   /** The terms that each account's grants had over time. Filled by entries.ts. */
   readonly grantTerms: Map<string, GrantTerms>;
   /** Of accounts with budgets: what their entries say. Filled by entries.ts. */

@@ -9,6 +9,8 @@ import {
 import type { PublicAnchorKey } from '../anchors/anchor-key.ts';
 import type { RecordedCell } from '../cells/agreement.ts';
 import { slotOf } from '../cells/slot.ts';
+import { inReadOnlySnapshot } from '../pg/cursor.ts';
+import type { AuditedArchive } from './archive.ts';
 import type { Discrepancy } from './findings.ts';
 
 export type Anchor = { readonly file: string; readonly keys: readonly PublicAnchorKey[] };
@@ -19,6 +21,7 @@ const GROUP_SIZE = 1_000;
 /** Throws InvalidAnchor where the file proves nothing. */
 export async function checkAnchor(
   client: pg.Client,
+  archive: AuditedArchive | null,
   { file, keys }: Anchor,
   cell: RecordedCell | null,
 ): Promise<{ readonly summary: AnchorSummary; readonly discrepancies: readonly Discrepancy[] }> {
@@ -29,12 +32,8 @@ export async function checkAnchor(
     const { done, value } = await accounts.next();
     if (!done) group.push(value);
     if (done || group.length === GROUP_SIZE) {
-      discrepancies.push(
-        ...(await compare(
-          client,
-          group.filter((one) => !isElsewhere(one, cell)),
-        )),
-      );
+      const here = group.filter((one) => !isElsewhere(one, cell));
+      discrepancies.push(...(await compare(client, archive, here)));
       group = [];
     }
     if (!done) continue;
@@ -86,7 +85,18 @@ type FoundRow = {
   readonly hash: Buffer | null;
 };
 
-async function compare(client: pg.Client, group: readonly AnchoredAccount[]) {
+async function compare(
+  client: pg.Client,
+  archive: AuditedArchive | null,
+  group: readonly AnchoredAccount[],
+) {
+  return await inReadOnlySnapshot(client, async () => {
+    if (archive) await archive.loadAccounts(group.map(({ accountId }) => accountId));
+    return await compareRows(client, group);
+  });
+}
+
+async function compareRows(client: pg.Client, group: readonly AnchoredAccount[]) {
   const { rows } = await client.query<FoundRow>(
     `select a.account_id is not null as exists, a.seq as newest, e.hash
      from unnest($1::text[], $2::bigint[]) with ordinality as n(account_id, seq, index)

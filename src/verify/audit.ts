@@ -1,5 +1,6 @@
 /** Audits the databases of the environment for people: what it prints, and how it ends. */
 import { readPublicKey } from '../anchors/anchor-key.ts';
+import { archiveDirectoryOf } from '../archive/archive-directory.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { findInstallation } from '../cells/installation.ts';
 import { slotOf } from '../cells/slot.ts';
@@ -42,14 +43,20 @@ async function toVerifyOptions(options: AuditOptions): Promise<VerifyOptions> {
 export async function audit(given: AuditOptions): Promise<number> {
   const options = await toVerifyOptions(given);
   const startedAt = performance.now();
-  const { cells: all, close } = await findCells(requireConfig(process.env));
+  const config = requireConfig(process.env);
+  const { cells: all, close } = await findCells(config);
+  const directoryOf = (name: string) =>
+    config.ARCHIVE_DIRECTORY
+      ? archiveDirectoryOf(config.ARCHIVE_DIRECTORY, all.length > 1 ? name : null)
+      : null;
   try {
     const cells = await cellsToAudit(all, given);
     const onProgress = process.stderr.isTTY ? progressOfAll(startedAt) : null;
     const audited = await Promise.allSettled(
       cells.map(async ({ name, url }) => {
         const progress = onProgress && { onProgress: onProgress.of(name) };
-        const result = await verify(url, { ...options, ...progress });
+        const archiveDirectory = directoryOf(name);
+        const result = await verify(url, { ...options, ...progress, archiveDirectory });
         if (options.accountId === undefined) {
           const problem = await recordRun(url, result);
           if (problem) process.stderr.write(`verify: not recorded for the metrics: ${problem}\n`);

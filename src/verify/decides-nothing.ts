@@ -40,6 +40,8 @@ export const DECIDES_NOTHING: Readonly<Record<string, string>> = {
     'whether replicas trust the clock; what they wrote has its time in the entries',
   'clock_acceptances.*':
     'whether replicas trust the clock; what they wrote has its time in the entries',
+  'archive_files.finished_at':
+    'whether the archiver looks at the file again, which deletes nothing more',
   'verify_runs.*': 'what metrics show of earlier audits',
   'slot_moves.*': 'the move that goes on: what it has copied is compared before it counts',
   'cell_replicas.*':

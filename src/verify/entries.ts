@@ -18,6 +18,7 @@ import { AccountHistory } from './account-history.ts';
 import { Budgets } from './budgets.ts';
 import { CallerDays } from './caller-days.ts';
 import { Chain } from './chain.ts';
+import { type Checkpoints, loadArchivedRequests, loadCheckpoints } from './checkpoints.ts';
 import { checkErasure, checkStoredForm, entrySelectList, readEntry } from './entry-rows.ts';
 import type { Erasure } from './erasure.ts';
 import type { Report } from './findings.ts';
@@ -32,8 +33,11 @@ import { UsageAudit } from './usage-rollups.ts';
 /** Returns the number of entries. */
 export async function checkEntries(group: AccountGroup): Promise<number> {
   const audits = new Map<string, EntriesAudit>();
-  for (const account of group.accounts.values())
-    audits.set(account.accountId, new EntriesAudit(group, account));
+  const checkpointsOf = await loadCheckpoints(group);
+  for (const account of group.accounts.values()) {
+    const checkpoints = checkpointsOf(account.accountId);
+    audits.set(account.accountId, new EntriesAudit(group, account, checkpoints));
+  }
   let entries = 0;
   const rows = group.snapshot.rows(
     (inRange) =>
@@ -53,8 +57,13 @@ export async function checkEntries(group: AccountGroup): Promise<number> {
   await rollForward.finish();
   const packs = await loadPacks(group);
   const counters = await loadCounters(group);
+  const requests = await loadArchivedRequests(group);
   for (const [accountId, audit] of audits)
-    audit.finish(packs.get(accountId) ?? [], counters.get(accountId) ?? []);
+    audit.finish(
+      packs.get(accountId) ?? [],
+      counters.get(accountId) ?? [],
+      requests.get(accountId) ?? [],
+    );
   for (const accountId of group.grants.keys())
     if (!group.accounts.has(accountId))
       group.findings.add(accountId, 'has grants, but there is no such account');
@@ -74,12 +83,14 @@ class EntriesAudit {
   readonly #history = new AccountHistory();
   readonly #callerDays: CallerDays;
   readonly #budgets: Budgets;
+  readonly #checkpoints: Checkpoints;
   readonly #erasure: Erasure;
   readonly #replay: Replay;
   readonly #schedule: Schedule;
 
-  constructor(group: AccountGroup, account: Account) {
+  constructor(group: AccountGroup, account: Account, checkpoints: Checkpoints) {
     const { accountId } = account;
+    this.#checkpoints = checkpoints;
     this.#published = group.published;
     group.eventSeals.set(accountId, this.#eventSeals);
     this.#topUpsSince = group.topUpsSince;
@@ -115,6 +126,7 @@ class EntriesAudit {
     this.#history.apply(entry, report);
     this.#callerDays.apply(entry);
     this.#budgets.apply(entry, report);
+    this.#checkpoints.apply(entry, report);
     this.#replay.apply(entry);
     this.#schedule.apply(entry, report);
     const { seq: entrySeq, sealedEvents } = entry;
@@ -122,7 +134,11 @@ class EntriesAudit {
     return entry;
   }
 
-  finish(packs: readonly CustomPack[], counters: readonly BudgetCounter[]) {
+  finish(
+    packs: readonly CustomPack[],
+    counters: readonly BudgetCounter[],
+    archivedRequests: readonly Row[],
+  ) {
     this.#chain.finish(this.#account, this.#report);
     this.#replay.finish();
     this.#history.finish(this.#account, packs, this.#report);
@@ -130,6 +146,7 @@ class EntriesAudit {
     if (topUpsSince !== null) this.#topUpsSince.set(this.#account.accountId, topUpsSince);
     this.#callerDays.finish(this.#report);
     this.#budgets.finish(this.#account, counters, this.#erasure, this.#report);
+    this.#checkpoints.finish(this.#account, archivedRequests, this.#report);
     this.#schedule.finish(this.#report);
     checkGrants(this.#replay, this.#grants, this.#report);
   }

@@ -22,6 +22,7 @@ const DETAILS: Partial<Record<EntryKind, readonly string[]>> = {
   REMOVE_BUDGET: ['budget_id'],
   ERASE_ACCOUNT_DATA: ['events'],
   CHECKOUT: TERMS,
+  CHECKPOINT: ['archived_seq', 'archived_hash'],
 };
 
 /** The same of personal data, labels excepted. */

@@ -142,6 +142,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
     furtherOf: ['ImportAccount'],
     byService: false,
   },
+  CHECKPOINT: byService([], []),
   PAY_OWED: byService([], ['available to owed']),
 };
 

@@ -17,6 +17,7 @@ import type { Row } from '../pg/table.ts';
 import { accounts as table } from '../store/tables/accounts.ts';
 import { type AccountGroup, loadGrants } from './account-group.ts';
 import { type Anchor, checkAnchor } from './anchor.ts';
+import { AuditedArchive, loadArchived } from './archive.ts';
 import { checkEntries } from './entries.ts';
 import { loadErasures } from './erasure.ts';
 import { checkEvents, checkPositions } from './events.ts';
@@ -38,6 +39,8 @@ export type VerifyOptions = {
   readonly accountId?: string;
   /** Continues after the first account with a discrepancy. */
   readonly all?: boolean;
+  /** Where the files of archived entries are; null: nowhere. */
+  readonly archiveDirectory?: string | null;
   /** Compares the ledger with this anchor as well. */
   readonly anchor?: Anchor;
   /** Is called after each group of accounts. */
@@ -81,19 +84,34 @@ export async function verify(
 }
 
 /** The same on a connection that is open, and not in a transaction. */
-export async function verifyOn(
+export async function verifyOn(client: pg.Client, options: VerifyOptions): Promise<VerifyResult> {
+  const ofNoAccount = new Set<string>();
+  const archive = await AuditedArchive.open(client, options.archiveDirectory ?? null, (what) => {
+    ofNoAccount.add(what);
+  });
+  try {
+    return await verifyAll(client, archive, ofNoAccount, options);
+  } finally {
+    await archive?.close();
+  }
+}
+
+/** `ofNoAccount` has what was found of the archive, and gets what is found besides. */
+async function verifyAll(
   client: pg.Client,
+  archive: AuditedArchive | null,
+  ofNoAccount: Set<string>,
   { accountId, all, anchor, onProgress }: VerifyOptions,
 ): Promise<VerifyResult> {
   const discrepancies: Discrepancy[] = [];
   let accounts = 0;
   let entries = 0;
-  const ofNoAccount = new Set<string>();
   const cell = await readCell(client, (what) => ofNoAccount.add(what));
   const of = onProgress ? await countAccounts(client) : 0;
   let after: string | null = null;
   do {
-    const audited: GroupResult = await auditNext(client, cell, accountId ?? null, after, (what) => {
+    const ledger = { client, cell, archive };
+    const audited: GroupResult = await auditNext(ledger, accountId ?? null, after, (what) => {
       ofNoAccount.add(what);
     });
     accounts += audited.accounts;
@@ -106,7 +124,7 @@ export async function verifyOn(
   discrepancies.unshift(...Array.from(ofNoAccount, (what) => ({ accountId: null, what })));
   if (accountId === undefined && (discrepancies.length === 0 || all))
     discrepancies.push(...(await checkPositions(client)));
-  const anchored = anchor ? await checkAnchor(client, anchor, cell) : null;
+  const anchored = anchor ? await checkAnchor(client, archive, anchor, cell) : null;
   discrepancies.push(...(anchored?.discrepancies ?? []));
   if (discrepancies.length > 0) return { ok: false, discrepancies };
   return { ok: true, accounts, entries, ...(anchored && { anchor: anchored.summary }) };
@@ -128,6 +146,13 @@ async function countAccounts(client: pg.Client): Promise<number> {
   return Number(rows[0].accounts);
 }
 
+type AuditedLedger = {
+  readonly client: pg.Client;
+  readonly cell: RecordedCell | null;
+  /** Null: nothing is archived. */
+  readonly archive: AuditedArchive | null;
+};
+
 type GroupResult = {
   readonly accounts: number;
   readonly entries: number;
@@ -141,8 +166,7 @@ type GroupResult = {
  * each group, and may be reported several times.
  */
 async function auditNext(
-  client: pg.Client,
-  cell: RecordedCell | null,
+  { client, cell, archive }: AuditedLedger,
   only: string | null,
   after: string | null,
   reportPublished: Report,
@@ -160,6 +184,11 @@ async function auditNext(
     const range: Range = only === null ? { after, upTo: next } : { only };
     const snapshot = new Snapshot(client, range);
     const byId = new Map(accounts.map((account) => [account.accountId, account]));
+    const archived = await loadArchived(snapshot);
+    if (!archive && archived.size > 0)
+      throw new Error('entries were archived meanwhile: audit again');
+    const report = (id: string, what: string) => findings.add(id, what);
+    const filed = (await archive?.load(archived.values(), report)) ?? new Map<string, bigint>();
     const group: AccountGroup = {
       snapshot,
       published: await Published.load(client, reportPublished),
@@ -167,6 +196,8 @@ async function auditNext(
       grants: await loadGrants(snapshot, findings),
       closedMonths: await loadClosedMonths(snapshot, byId),
       erasures: await loadErasures(snapshot),
+      archived,
+      filed,
       grantTerms: new Map(),
       budgets: new Map(),
       topUpsSince: new Map(),

@@ -52,6 +52,7 @@ export class RunningCell {
       readMap: async () => await this.#follower?.read(),
       log,
       em,
+      archive: this.work.archive,
       clock,
       catalogue,
       lanes: work.lanes,

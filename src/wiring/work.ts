@@ -8,6 +8,8 @@ import {
 import { anchorDirectoryOf } from '../anchors/anchor-directory.ts';
 import { readSigningKey } from '../anchors/anchor-key.ts';
 import { startAnchorSchedule } from '../anchors/anchor-schedule.ts';
+import { Archive } from '../archive/archive.ts';
+import { archiveDirectoryOf } from '../archive/archive-directory.ts';
 import type { EntryFollower } from '../entry-follower.ts';
 import { type EventPipeline, startEventPipeline } from '../events/event-pipeline.ts';
 import { GrantLimits } from '../lanes/grant-limits.ts';
@@ -32,6 +34,7 @@ import type { Context, Stoppable } from './context.ts';
 /** Payments are null where no payment provider is configured. */
 export type Work = {
   readonly lanes: Lanes;
+  readonly archive: Archive;
   readonly events: EventPipeline;
   readonly historyTail: Tail;
   readonly statementCloser: StatementCloser;
@@ -44,6 +47,11 @@ export type Work = {
   readonly parts: readonly Stoppable[];
 };
 
+type LanesContext = Pick<
+  Context,
+  'config' | 'rootEm' | 'catalogue' | 'clock' | 'monotonic' | 'tracing' | 'observers' | 'log'
+>;
+
 export async function startWork(context: Context): Promise<Work> {
   const { config, metrics } = context;
   const events = await startEventPipeline(config, context);
@@ -55,11 +63,28 @@ export async function startWork(context: Context): Promise<Work> {
       for (const { changes } of books) metrics.work.entriesCommitted(changes.entries);
   });
   const payments = startPayments(context, lanes);
-  const sweeping = startSweeper(context, lanes);
+  const archive = createArchive(context);
+  const sweeping = startSweeper(context, lanes, archive);
   const refusals = startRefusals(context, lanes);
   const parts: Stoppable[] = [events, sweeping.sweeper, historyTail, refusals, usage, rollForward];
   if (payments) parts.push(payments.topUps, payments.reconciler);
-  return { lanes, events, historyTail, ...sweeping, refusals, usage, rollForward, payments, parts };
+  return {
+    lanes,
+    archive,
+    events,
+    historyTail,
+    ...sweeping,
+    refusals,
+    usage,
+    rollForward,
+    payments,
+    parts,
+  };
+}
+
+function createArchive({ config, cell }: Context): Archive {
+  const { ARCHIVE_DIRECTORY: directory } = config;
+  return new Archive(directory ? archiveDirectoryOf(directory, cell) : null);
 }
 
 function createHistoryTail({ config, em, log }: Context): Tail {
@@ -71,8 +96,9 @@ function createHistoryTail({ config, em, log }: Context): Tail {
   });
 }
 
-function createLanes(
-  { config, rootEm, catalogue, clock, monotonic, tracing, observers, log }: Context,
+/** Also of what writes beside the replicas. */
+export function createLanes(
+  { config, rootEm, catalogue, clock, monotonic, tracing, observers, log }: LanesContext,
   onCommit: (books: readonly Book[]) => void,
 ): Lanes {
   const cache = createAccountCache(config.ACCOUNT_CACHE_MAX);
@@ -118,11 +144,15 @@ function tellFollowers(
   if (books.some(({ changes }) => changes.events.length > 0)) events.onEventsCommitted();
 }
 
-function startSweeper({ config, em, clock, catalogue, tracing, log }: Context, lanes: Lanes) {
+function startSweeper(
+  { config, em, clock, catalogue, tracing, log }: Context,
+  lanes: Lanes,
+  archive: Archive,
+) {
   const accountsMax = config.SWEEP_ACCOUNTS_MAX;
   const intervalMs = config.SWEEP_INTERVAL_MS;
   const shared = { em, clock, lanes, accountsMax };
-  const statementCloser = new StatementCloser({ ...shared, catalogue, tracing, log });
+  const statementCloser = new StatementCloser({ ...shared, archive, catalogue, tracing, log });
   const planChanges = new PlanChanges({ ...shared, catalogue });
   const statements = statementCloser;
   const sweeper = new Sweeper({ ...shared, statements, planChanges, tracing, log, intervalMs });

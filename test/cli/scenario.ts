@@ -577,6 +577,12 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     database('anchor write --directory {plans}', 2),
     database('anchor write --directory {plans} --key {plans}/next.yaml', 2),
   ],
+  archive: [
+    database('archive --before 2020-01 --dry-run'),
+    database('archive --before 2020-13', 2),
+    database('archive --before 2020-01', 2),
+    database('archive', 2),
+  ],
   'cells list': [database('cells list', 0, { isSqueezed: true }), database('cells list now', 2)],
   'cells check': [database('cells check'), database('cells check now', 2)],
   'cells split': [

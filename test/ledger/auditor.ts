@@ -39,6 +39,7 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   CHECKOUT: [],
   REJECT_PURCHASE: [],
   PAYMENT: [],
+  CHECKPOINT: [],
   EXTEND: [],
   GRANT: ISSUE_MOVES,
   GRANT_EFFECTIVE: ['issued>available'],

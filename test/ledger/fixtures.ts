@@ -187,6 +187,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   suspension: null,
   shadow: null,
   budgets: null,
+  archivedSeq: null,
   seq: 0n,
   grantCount: 0n,
   eventCount: 0n,

@@ -1,5 +1,7 @@
 /** Entries are found by an index or in the order of their seqs, and a bounded number is read, however many there are. */
+
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Archive } from '../../src/archive/archive.ts';
 import { connect, type Orm } from '../../src/pg/orm.ts';
 import { findNewestEntries } from '../../src/queries/entries.ts';
 import { type EntryFilter, NO_FILTER } from '../../src/queries/entry-filter.ts';
@@ -70,7 +72,13 @@ async function list(filter: Partial<EntryFilter>, upToSeq = ENTRIES, limit = LIM
   const em = orm.em.fork();
   sent.splice(0);
   const range = { accountId, afterSeq: 0n, upToSeq };
-  const found = await findNewestEntries(em, range, { ...NO_FILTER, ...filter }, limit);
+  const found = await findNewestEntries(
+    em,
+    new Archive(null),
+    range,
+    { ...NO_FILTER, ...filter },
+    limit,
+  );
   const nodes = await explain(em, sent.splice(0));
   const reads = nodes.filter((node) => node['Relation Name'] === 'entries');
   for (const read of reads) expect(read['Node Type']).not.toBe('Seq Scan');
@@ -119,9 +127,11 @@ async function plansOf(filter: Partial<EntryFilter>): Promise<readonly number[]>
   const em = orm.em.fork();
   sent.splice(0);
   const range = { accountId, afterSeq: 0n, upToSeq: ENTRIES };
-  await findNewestEntries(em, range, { ...NO_FILTER, ...filter }, LIMIT);
+  await findNewestEntries(em, new Archive(null), range, { ...NO_FILTER, ...filter }, LIMIT);
   const read: number[] = [];
-  for (const one of sent.splice(0)) read.push(rowsRead(await explain(em, [one]), 'entries'));
+  // Those that look for what is archived read no entries.
+  for (const one of sent.splice(0).filter(({ text }) => !text.includes('archived_accounts')))
+    read.push(rowsRead(await explain(em, [one]), 'entries'));
   return read;
 }
 

@@ -8,7 +8,8 @@ import { BudgetPeriod } from '../../src/gen/billing/v1/budget.ts';
 import { ErrorReason } from '../../src/gen/billing/v1/error_reason.ts';
 import { Criticality, Purchase_Resolution_Decision } from '../../src/gen/billing/v1/ledger.ts';
 import { mapOf } from '../../src/map-of.ts';
-import { defined, HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
+import { DAY, defined, HOUR, MINUTE, openWithCredits, reserveCredits } from '../accounts.ts';
+import { archiveLedger, temporaryDirectory } from '../archive/archiving.ts';
 import { createAuthority, createTlsDirectory, signServer } from '../authentication/authority.ts';
 import { startPoliced } from '../authorization/policed-service.ts';
 import {
@@ -103,6 +104,22 @@ async function withOwnService(
     await own.stop();
   }
 }
+
+/** The error of a service without ARCHIVE_DIRECTORY, on an account whose charge is archived. */
+const withArchived = (
+  cause: (own: TestService, charged: ChargeRequest, seq: bigint) => Promise<unknown>,
+): Promise<RpcError> =>
+  withOwnService(
+    {},
+    async (own, accountId) => {
+      const request = ChargeRequest.fromPartial({ accountId, requestId: requestId(), credits: 1n });
+      const { entrySeq } = await own.billing.charge(request);
+      own.advance(40 * DAY);
+      await archiveLedger(own, temporaryDirectory(), '2024-02');
+      return await errorOf(cause(own, request, entrySeq));
+    },
+    { frozenAt: Date.UTC(2024, 0, 10) },
+  );
 
 /** The error of a caller with this rule after it has charged a credit, which the rule allows. */
 async function withPolicy(rule: string): Promise<RpcError> {
@@ -443,6 +460,13 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
         system: 'billing-v1',
       }),
     ),
+  REQUEST_ARCHIVED: () => withArchived((own, request) => own.billing.charge(request)),
+  ENTRY_ARCHIVED: () =>
+    withArchived((own, { accountId }, seq) =>
+      own.billing.refund({ accountId, requestId: requestId(), seq, all: true, reason: 'late' }),
+    ),
+  ARCHIVE_UNAVAILABLE: () =>
+    withArchived((own, { accountId }) => own.billing.listEntries({ accountId, beforeSeq: 3n })),
   INTERNAL: () =>
     withOwnService({}, async (own, accountId) => {
       await execute(own.databaseUrl, 'alter table entries rename to entries_elsewhere');
@@ -476,6 +500,7 @@ const WITH_RETRY: readonly string[] = [
   'CLOCK_UNRELIABLE',
   'SHUTTING_DOWN',
   'PAYMENT_PROVIDER_UNAVAILABLE',
+  'ARCHIVE_UNAVAILABLE',
   'RATE_LIMITED',
 ];
 

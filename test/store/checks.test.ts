@@ -211,6 +211,23 @@ const validRows: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
     phase: 'COPYING',
     started_at: instant,
   },
+  archive_files: {
+    name: 'entries-2026-11-0001-00000000.parquet',
+    month: '2026-11',
+    part: 1,
+    first_account: 'a',
+    last_account: 'a',
+    entries: 1,
+    bytes: 1,
+    sha256: '\\x00',
+    finished_at: null,
+  },
+  archived_accounts: { account_id: 'a', seq: 1, at: instant, requests_seq: 1, key: null },
+  archived_requests: {
+    account_id: 'a',
+    first_key: `\\x${'00'.repeat(16)}`,
+    keys: `\\x${'00'.repeat(16)}`,
+  },
   events: {
     account_id: 'a',
     event_id: uuid,
@@ -411,6 +428,9 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   roll_forward_positions_seq_check: [{ seq: -1 }],
   moved_events_position_check: [{ position: 0 }],
   slot_moves_phase_check: [{ phase: 'MOVED' }],
+  archive_files_entries_check: [{ entries: 0 }],
+  archived_accounts_seq_check: [{ seq: 2 }, { seq: -1 }],
+  archived_requests_keys_check: [{ keys: '\\x' }, { keys: '\\x00' }],
 };
 
 test.each(Object.keys(validRows))('a valid row of %s is accepted', async (table) => {
@@ -481,5 +501,6 @@ const OF_THE_OWNER = ['plans', 'plan_versions', 'rate_cards', 'moved_events', 's
 
 /** Who writes a table; empty: the owner. */
 function roleOf(table: string): string {
+  if (table.startsWith('archive')) return 'scrip_archiver';
   return OF_THE_OWNER.includes(table) ? '' : 'scrip_runtime';
 }

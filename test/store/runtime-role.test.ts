@@ -18,7 +18,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
     ...['statement_due_at', 'statement_plan_id', 'seq', 'grant_count', 'event_count', 'remaining'],
     ...['reserved', 'granted', 'scheduled', 'overage', 'overage_reserved', 'overage_limit'],
     'owed',
-    ...['events_hash', 'caller_days', 'budgets', 'shadow', 'time_zones'],
+    ...['events_hash', 'caller_days', 'budgets', 'shadow', 'archived_seq', 'time_zones'],
     ...['allowance_due_at', 'has_limited_grants', 'due_at', 'last_at', 'last_hash', 'version'],
   ],
   grants: [
@@ -70,6 +70,7 @@ const MAY_UPDATE: Readonly<Record<string, readonly string[]>> = {
 const READ_ONLY = [
   ...['plans', 'plan_versions', 'rate_cards', 'clock_acceptances', 'event_cursors'],
   ...['cells', 'slot_moves', 'moved_events', 'restores'],
+  ...['archive_files', 'archived_accounts', 'archived_requests'],
 ];
 
 const COLUMNS = `select format('%s.%s', table_name, column_name) from information_schema.columns

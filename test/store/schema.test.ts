@@ -110,10 +110,11 @@ describe('the tables can be distributed by account_id:', () => {
     where table_schema = 'public' and column_name = 'account_id'
       and table_name in (${TABLES}) order by 1`;
 
-  test('only the clock, quotas of callers, the map of cells, plans with their versions and rate cards, the cursors of events, moves of slots, restores and audits belong to no account', async () => {
+  test('only the clock, quotas of callers, the map of cells, files of the archive, plans with their versions and rate cards, the cursors of events, moves of slots, restores and audits belong to no account', async () => {
     const accountTables = await owner.column(ACCOUNT_TABLES);
     const others = (await owner.column(TABLES)).filter((table) => !accountTables.includes(table));
     expect(others).toEqual([
+      'archive_files',
       'caller_quotas',
       'cell_replicas',
       'cells',

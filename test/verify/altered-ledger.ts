@@ -4,6 +4,7 @@ import pg from 'pg';
 import { vi } from 'vitest';
 import { verifyOn } from '../../src/verify/verify.ts';
 import { Receiver } from '../events/receiver.ts';
+import type { TestService } from '../service.ts';
 import { alterationsOf, columnsOf, keysOf, type TableColumn } from './alterations.ts';
 import { startSampleService, writeSampleLedger } from './sample-ledger.ts';
 
@@ -21,21 +22,27 @@ const ALTERATIONS_MAX = 8;
 
 export class AlteredLedger {
   readonly owner: pg.Client;
+  /** Null: nothing is archived. */
+  readonly #archiveDirectory: string | null;
   readonly #columns: ReadonlyMap<string, readonly TableColumn[]>;
   readonly #keys: ReadonlyMap<string, readonly string[]>;
 
   private constructor(
     owner: pg.Client,
+    archiveDirectory: string | null,
     columns: readonly TableColumn[],
     keys: ReadonlyMap<string, readonly string[]>,
   ) {
     this.owner = owner;
+    this.#archiveDirectory = archiveDirectory;
     this.#columns = Map.groupBy(columns, ({ table }) => table);
     this.#keys = keys;
   }
 
   /** Writes the ledger, and waits until every event is delivered. */
-  static async write(): Promise<AlteredLedger> {
+  static async write(
+    archive: (scrip: TestService) => Promise<string | null> = async () => null,
+  ): Promise<AlteredLedger> {
     const receiver = await new Receiver().open();
     const scrip = await startSampleService({ env: receiver.env });
     await writeSampleLedger(scrip);
@@ -52,6 +59,7 @@ export class AlteredLedger {
     );
     await scrip.service.countUsage();
     await scrip.service.countMovements();
+    const archiveDirectory = await archive(scrip);
     await scrip.stop();
     await receiver.close();
     await owner.query(`
@@ -62,7 +70,7 @@ export class AlteredLedger {
     const columns = await columnsOf(owner);
     for (const table of new Set(columns.map((column) => column.table)))
       await owner.query(`create table original.${table} as table ${table}`);
-    return new AlteredLedger(owner, columns, await keysOf(owner));
+    return new AlteredLedger(owner, archiveDirectory, columns, await keysOf(owner));
   }
 
   end(): Promise<void> {
@@ -73,6 +81,7 @@ export class AlteredLedger {
   async verify(accountId: string | null) {
     const result = await verifyOn(this.owner, {
       all: true,
+      archiveDirectory: this.#archiveDirectory,
       ...(accountId !== null && { accountId }),
     });
     return result.ok ? [] : result.discrepancies;

@@ -42,7 +42,9 @@ test('the sample ledger has every kind of entry and every move that is allowed',
      from history join history_moves using (account_id, seq)
      union select distinct kind from history`,
   );
-  const allowed = Object.entries(ENTRY_RULES).flatMap(([kind, { moves }]) => [
+  // What the archiver appends is in the ledgers of test/archive.
+  const { CHECKPOINT: _, ...written } = ENTRY_RULES;
+  const allowed = Object.entries(written).flatMap(([kind, { moves }]) => [
     kind,
     ...moves.map((move) => `${kind}: ${move}`),
   ]);

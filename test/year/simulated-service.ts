@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { oneDatabase } from '../../src/cells/installation.ts';
 import { connect, type Scrip } from '../../src/client.ts';
-import { readConfig } from '../../src/config.ts';
+import { type Config, readConfig } from '../../src/config.ts';
 import { startEmbeddedPostgres } from '../../src/embedded-postgres/embedded-postgres.ts';
 import { migrate } from '../../src/pg/migrate.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
@@ -24,10 +24,11 @@ export type SimulatedService = {
   readonly close: () => Promise<void>;
 };
 
-/** Starts it with the clock at `startsAt`, on a migrated database or on a temporary one. */
+/** Starts it with the clock at `startsAt`, on a migrated database or on a temporary one. `env` is added to its settings. */
 export async function startSimulatedService(
   startsAt: number,
   databaseUrl?: string,
+  env: Partial<Record<keyof Config, string>> = {},
 ): Promise<SimulatedService> {
   const cleanups: (() => Promise<unknown>)[] = [];
   let closing: Promise<void> | undefined;
@@ -40,7 +41,7 @@ export async function startSimulatedService(
   };
   try {
     const url = databaseUrl ?? (await startDatabase(cleanups));
-    const { config, plans } = await readSettings();
+    const { config, plans } = await readSettings(env);
     let now = startsAt;
     const log = pino({ level: 'warn' }, pino.destination(2));
     await publishAt(url, plans, startsAt);
@@ -73,7 +74,7 @@ async function startDatabase(cleanups: (() => Promise<unknown>)[]): Promise<stri
   return postgres.url;
 }
 
-async function readSettings() {
+async function readSettings(env: Partial<Record<keyof Config, string>>) {
   const read = readConfig({
     WAIT_MAX_MS: '600000',
     HOST: '127.0.0.1',
@@ -85,6 +86,7 @@ async function readSettings() {
     CLOCK_SAMPLE_INTERVAL_MS: '3600000',
     REFUSALS_INTERVAL_MS: '3600000',
     USAGE_INTERVAL_MS: '3600000',
+    ...env,
   });
   if ('problems' in read) throw new Error(read.problems.join('; '));
   const files = await readPlanFiles(read.config.PLANS_DIRECTORY);

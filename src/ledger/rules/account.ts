@@ -67,6 +67,7 @@ export function newAccount(
     suspension: null,
     shadow: null,
     budgets: null,
+    archivedSeq: null,
     seq: 0n,
     grantCount: 0n,
     eventCount: 0n,

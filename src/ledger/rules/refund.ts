@@ -18,7 +18,7 @@ import { checkCallerLimits } from '../caller-limits.ts';
 import { checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Move, Origin, UnsealedEntry } from '../entry.ts';
 import { scheduleExpiry } from '../expiry-notice.ts';
-import { entryNotFound, exceedsCommit } from '../failures.ts';
+import { entryArchived, entryNotFound, exceedsCommit } from '../failures.ts';
 import type { Grant } from '../grant.ts';
 import { grantDetails } from '../grant-details.ts';
 import { isFromExpiredGrant, splitVoided, toMoves } from '../moves.ts';
@@ -38,8 +38,11 @@ export type Refund = {
 };
 
 export function refund(book: Book, command: Refund, origin: Origin) {
+  const { accountId, archivedSeq } = book.account;
+  if (archivedSeq !== null && command.seq <= archivedSeq)
+    return entryArchived(accountId, command.seq, archivedSeq);
   const original = book.findRefundable(command.seq);
-  if (!original) return entryNotFound(book.account.accountId, command.seq);
+  if (!original) return entryNotFound(accountId, command.seq);
   const allowed = original.committed - original.refunded;
   const credits = command.credits === 'all' ? allowed : command.credits;
   if (credits > allowed || allowed === 0n) return exceedsCommit(command.seq, credits, allowed);

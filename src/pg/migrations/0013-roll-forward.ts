@@ -48,4 +48,5 @@ create table roll_forward_positions (
 ) with (fillfactor = 70);
 alter table roll_forward_positions alter column remaining set statistics 0;
 grant select, insert, update (seq, plan_id, remaining) on roll_forward_positions to scrip_runtime;
+grant select on roll_forward_positions to scrip_archiver;
 `;

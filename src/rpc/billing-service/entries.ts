@@ -15,7 +15,7 @@ import type { ServiceContext } from '../service-context.ts';
 import { parseEntryFilter, parsePeriod } from './entry-fields.ts';
 
 export async function listEntries(
-  { em }: ServiceContext,
+  { em, archive }: ServiceContext,
   request: ListEntriesRequest,
 ): Promise<ListEntriesResponse> {
   const { accountId, pageSize, filter, beforeSeq, from, to } = parseRequest(request);
@@ -23,7 +23,7 @@ export async function listEntries(
   const token = decodePageToken(list, request.pageToken, SEQ_KEY);
   const newest = await newestSeq(em(), accountId);
   if (newest === null) throw accountNotFound(accountId);
-  const seqBefore = (instant: number) => lastSeqBefore(em(), accountId, instant, newest);
+  const seqBefore = (instant: number) => lastSeqBefore(em(), archive, accountId, instant, newest);
   const ends = [newest];
   if (token !== null) ends.push(BigInt(token));
   if (beforeSeq > 0n) ends.push(beforeSeq - 1n);
@@ -33,7 +33,13 @@ export async function listEntries(
     afterSeq: from === null ? 0n : await seqBefore(from),
     upToSeq: ends.reduce(min),
   };
-  const { entries, lookedDownTo } = await findNewestEntries(em(), range, filter, pageSize + 1);
+  const { entries, lookedDownTo } = await findNewestEntries(
+    em(),
+    archive,
+    range,
+    filter,
+    pageSize + 1,
+  );
   // The key of a token is the seq of the newest entry that the page may have.
   const tokenOf = (seq: bigint) => (seq > 0n ? encodePageToken(list, seq) : '');
   const { messages, nextPageToken } = toPage(

@@ -1,5 +1,6 @@
 /** StreamHistory: an account's entries in seq order, read page by page. */
 import { WireType } from '@bufbuild/protobuf/wire';
+import type { Archive } from '../../archive/archive.ts';
 import { Failure } from '../../failure.ts';
 import type { StreamHistoryRequest } from '../../gen/billing/v1/billing_service.ts';
 import { Entry as EntryMessage } from '../../gen/billing/v1/ledger.ts';
@@ -20,7 +21,7 @@ import { parseEntryFilter, parsePeriod } from './entry-fields.ts';
 const PAGE_SIZE = 500;
 
 /** Of an account that has gone. */
-const NOTHING: Newest = { seq: 0n, hash: Buffer.alloc(0), hashAt: null };
+const NOTHING: Newest = { seq: 0n, hash: Buffer.alloc(0), hashAt: null, archivedSeq: 0n };
 
 export async function streamHistory(
   context: ServiceContext,
@@ -30,29 +31,37 @@ export async function streamHistory(
   _permitted: () => Permissions,
   call: CallRecord,
 ): Promise<void> {
-  const { em, clock, tail, stopping, cells } = context;
+  const { em, archive, clock, tail, stopping, cells } = context;
   const { accountId, filter, from, to } = parseRequest(request);
   const first = await findFirst(context, accountId, request.afterSeq, call);
   if (first === null) throw accountNotFound(accountId);
-  const fromSeq = from === null ? 0n : await lastSeqBefore(em(), accountId, from, first.seq);
+  const fromSeq =
+    from === null ? 0n : await lastSeqBefore(em(), archive, accountId, from, first.seq);
   let after = request.afterSeq > fromSeq ? request.afterSeq : fromSeq;
   /** The hash of the entry at `after`, if it is known. */
   let hashAtAfter: Buffer | null = null;
   const ended = AbortSignal.any([cancelled, stopping]);
 
-  const selective = await isSelective(em(), accountId, filter);
+  const selective = await isSelective(em(), archive, accountId, filter);
 
   for (let found = first; ; found = (await findNewest(em(), accountId, after)) ?? NOTHING) {
     const newest = found.seq;
     cells.assertServed(accountId, context.cell);
-    if (after > newest || (hashAtAfter && !found.hashAt?.equals(hashAtAfter)))
+    const isArchived = after <= found.archivedSeq;
+    if (after > newest || (hashAtAfter && !isArchived && !found.hashAt?.equals(hashAtAfter)))
       throw positionLost(after, newest, `the account has no entry ${after}, or another one`);
-    const last = to === null ? newest : await lastSeqBefore(em(), accountId, to, newest);
+    const last = to === null ? newest : await lastSeqBefore(em(), archive, accountId, to, newest);
     while (after < last && !ended.aborted) {
       const upToSeq =
         selective || after + BigInt(PAGE_SIZE) > last ? last : after + BigInt(PAGE_SIZE);
       const range = { accountId, afterSeq: after, upToSeq };
-      for (const { bytes, nextAfterSeq } of await readPages(em(), range, filter, selective)) {
+      for (const { bytes, nextAfterSeq } of await readPages(
+        em(),
+        archive,
+        range,
+        filter,
+        selective,
+      )) {
         await write(bytes, { next_after_seq: nextAfterSeq });
         after = nextAfterSeq;
       }
@@ -92,8 +101,14 @@ async function findFirst(
 }
 
 /** Encoded at once, so that a stream that waits for its reader keeps bytes and no entries. */
-async function readPages(em: Em, range: EntryRange, filter: EntryFilter, selective: boolean) {
-  const entries = await findEntries(em, range, filter, selective, PAGE_SIZE);
+async function readPages(
+  em: Em,
+  archive: Archive,
+  range: EntryRange,
+  filter: EntryFilter,
+  selective: boolean,
+) {
+  const entries = await findEntries(em, archive, range, filter, selective, PAGE_SIZE);
   const isFull = entries.length === PAGE_SIZE;
   const until = (isFull && entries.at(-1)?.seq) || range.upToSeq;
   const pages = encodeStreamPages(entries, EntryMessage, entryMessage, (writer, last) =>

@@ -24,13 +24,13 @@ export async function getPastBalance(
   const { accountId, seq: asked, at } = parseRequest(request);
   const account = await loadAccount(context, accountId);
   const seq = at === null ? asked : await lastSeqUpTo(context, account, at);
-  const after = await findBalancesAfter(context.em(), accountId, seq);
+  const after = await findBalancesAfter(context.em(), context.archive, accountId, seq);
   if (!after) throw seqNotFound(accountId, seq);
   const { at: recordedAt, remainingAfter: remaining, reservedAfter: reserved } = after;
   // The overage of each month counts from 0.
   const isOfMonth = at === null || isSameMonth(account.timeZones, at, recordedAt);
   const moves = request.includeBuckets
-    ? await sumMoves(context.em(), accountId, seq, isCancelled)
+    ? await sumMoves(context.em(), context.archive, accountId, seq, isCancelled)
     : [];
   return {
     seq,
@@ -49,14 +49,14 @@ export async function getPastBalance(
 
 /** seq of the last entry that was recorded at the instant or before. */
 async function lastSeqUpTo(
-  { em, clock }: ServiceContext,
+  { em, archive, clock }: ServiceContext,
   { accountId, openedAt, lastAt, seq }: Account,
   at: number,
 ): Promise<bigint> {
   // The account is ahead of this replica's clock if another replica, with a faster one, has written it.
   const latest = Math.max(clock.now(), lastAt);
   if (at < openedAt || at > latest) throw instantOutOfRange(at, openedAt, latest);
-  return await lastSeqBefore(em(), accountId, at + 1, seq);
+  return await lastSeqBefore(em(), archive, accountId, at + 1, seq);
 }
 
 function instantOutOfRange(at: number, earliest: number, latest: number): Failure {

@@ -152,8 +152,13 @@ export async function getReservation(
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
   const found =
-    (await findReservation(context.em(), accountId, reservationId, context.clock.now())) ??
-    (await findShadowReservation(context.em(), accountId, reservationId));
+    (await findReservation(
+      context.em(),
+      context.archive,
+      accountId,
+      reservationId,
+      context.clock.now(),
+    )) ?? (await findShadowReservation(context.em(), accountId, reservationId));
   const owner = ownerOf(access);
   if (!found) {
     await loadBook(context, accountId);
@@ -188,7 +193,7 @@ export async function listReservations(
   const list = ['reservations', accountId, ...states];
   const before = decodePageToken(list, request.pageToken, SEQ_KEY);
   const { account } = await loadBook(context, accountId);
-  const page = await findReservations(context.em(), {
+  const page = await findReservations(context.em(), context.archive, {
     accountId,
     states,
     caller: ownerOf(access),

@@ -81,6 +81,9 @@ const STATUS_CODES: Readonly<Record<Reason, status>> = {
   CALLER_LIMIT_REACHED: status.RESOURCE_EXHAUSTED,
   RATE_LIMITED: status.RESOURCE_EXHAUSTED,
   MONTH_NOT_RUNNING: status.FAILED_PRECONDITION,
+  REQUEST_ARCHIVED: status.FAILED_PRECONDITION,
+  ENTRY_ARCHIVED: status.FAILED_PRECONDITION,
+  ARCHIVE_UNAVAILABLE: status.UNAVAILABLE,
 };
 
 /** When a retry may help, for the reasons for which it may at all. */
@@ -91,6 +94,7 @@ const RETRY_AFTER_MS: Partial<Record<Reason, number>> = {
   CLOCK_UNRELIABLE: 1_000,
   SHUTTING_DOWN: 100,
   PAYMENT_PROVIDER_UNAVAILABLE: 500,
+  ARCHIVE_UNAVAILABLE: 5_000,
 };
 
 export const statusCodeOf = (reason: Reason): status => STATUS_CODES[reason];

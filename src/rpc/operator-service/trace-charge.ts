@@ -36,8 +36,8 @@ export async function traceCharge(
   const after = decodePageToken(list, request.pageToken, POSITION);
   const owner = ownerOf(access);
   const scope = access.permissions.accounts;
-  const found = await readInCells(context, accountId, ({ em }) =>
-    findCharges(em(), { id, accountId, scope, caller: owner }),
+  const found = await readInCells(context, accountId, ({ em, archive }) =>
+    findCharges(em(), archive, { id, accountId, scope, caller: owner }),
   );
   const charges = found.flatMap((one) => one.charges).sort(inOrder);
   const truncated = found.some((one) => one.truncated);
@@ -77,9 +77,9 @@ async function loadPaths(
   let last: FoundCharge | null = null;
   let bytes = 0;
   for (const found of charges) {
-    const { em, clock } = cells.of(found.key.accountId);
+    const { em, archive, clock } = cells.of(found.key.accountId);
     const now = clock.now();
-    const path = await findChargePath(em(), found.key, now, graceMs);
+    const path = await findChargePath(em(), archive, found.key, now, graceMs);
     const message = chargePathMessage(path, { id, now, urlTemplate: traceUrlTemplate });
     bytes += encodeMessage(ChargePath, message).length;
     if (bytes > PAGE_BYTES_MAX && paths.length > 0) break;

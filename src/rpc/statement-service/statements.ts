@@ -22,7 +22,7 @@ export async function getStatement(
   request: GetStatementRequest,
   { record }: UnaryCall,
 ): Promise<GetStatementResponse> {
-  const { em, catalogue, statementCloser } = context;
+  const { em, archive, catalogue, statementCloser } = context;
   const check = new FieldChecker();
   const accountId = check.accountId(request.accountId);
   const month = checkMonth(check, 'month', request.month);
@@ -35,7 +35,7 @@ export async function getStatement(
   checkMonthOfAccount(check, month, account, now);
   check.throwIfInvalid();
   const period = monthNamed(account.timeZones, month);
-  const computed = await computeStatement(em(), catalogue, account, period);
+  const computed = await computeStatement(em(), archive, catalogue, account, period);
   return { statement: statementMessage(computed) };
 }
 

@@ -100,6 +100,7 @@ export const accounts = defineTable({
     budgets: json<readonly StoredBudget[]>('settings', 'in the order of their ids; null: none')
       .as(toBudgets, fromBudgets)
       .nullable(),
+    archivedSeq: bigint('settings', 'the entries up to it are archived; null: none is').nullable(),
     shadow: json<ShadowMode>(
       'settings',
       'what is used is only recorded, or was until it ended; null: never',

@@ -35,6 +35,7 @@ export const KIND_CODES: Readonly<Record<EntryKind, number>> = {
   SET_BUDGET: 29,
   REMOVE_BUDGET: 30,
   IMPORT: 31,
+  CHECKPOINT: 32,
   PAY_OWED: 33,
 };
 

@@ -1,6 +1,7 @@
 /** Every table, and its MikroORM entity. The migrations create them; a test compares the two. */
 import { entityOf } from '../../pg/entity.ts';
 import { accounts } from './accounts.ts';
+import { archivedAccounts, archivedRequests, archiveFiles } from './archive.ts';
 import { budgetCounters } from './budgets.ts';
 import { callerQuotas } from './caller-quotas.ts';
 import { cells } from './cells.ts';
@@ -59,6 +60,9 @@ export const tables = [
   shadowUse,
   shadowDecisions,
   shadowReservations,
+  archiveFiles,
+  archivedAccounts,
+  archivedRequests,
 ] as const;
 
 export const entities = {
@@ -94,4 +98,7 @@ export const entities = {
   shadowUse: entityOf(shadowUse),
   shadowDecisions: entityOf(shadowDecisions),
   shadowReservations: entityOf(shadowReservations),
+  archiveFiles: entityOf(archiveFiles),
+  archivedAccounts: entityOf(archivedAccounts),
+  archivedRequests: entityOf(archivedRequests),
 };

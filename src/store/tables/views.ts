@@ -221,12 +221,18 @@ create function erase_account_data(
       where account_id in (
         select account_id from erasure join shadow_use using (account_id) where after_seq = 0)
       returning 1
+    ), forgotten_keys as (
+      -- Of entries in files, only what is encrypted is personal.
+      update archived_accounts set key = null
+      where account_id in (select account_id from erasure where after_seq = 0) and key is not null
+      returning 1
     ), rows_beside as (
       select (select count(*) from erased_purchases) + (select count(*) from erased_reservations)
         + (select count(*) from erased_grants) + (select count(*) from erased_events)
         + (select count(*) from erased_deliveries) + (select count(*) from erased_counters)
         + (select count(*) from erased_decisions) + (select count(*) from erased_jobs)
-        + (select count(*) from erased_use) as erased
+        + (select count(*) from erased_use)
+        + (select count(*) from forgotten_keys) as erased
     ), changed_account as (
       -- Replicas that have the account in memory read it again.
       update accounts set version = version + 1
@@ -250,4 +256,12 @@ revoke all on function erase_account_data(text, bigint, bigint, int) from public
 grant execute on function erase_account_data(text, bigint, bigint, int) to scrip_runtime;
 
 grant select on history, history_moves, history_usages, running_reservations to scrip_runtime;
+
+-- scrip archive deletes archived entries under this role, which cannot write any, and can change no balance.
+grant select on accounts, statements, usage_positions, roll_forward_positions, reservations
+  to scrip_archiver;
+grant select, delete on entries to scrip_archiver;
+grant select, insert, update (finished_at) on archive_files to scrip_archiver;
+grant select, insert, update (seq, at, requests_seq) on archived_accounts to scrip_archiver;
+grant select, insert, delete on archived_requests to scrip_archiver;
 `;

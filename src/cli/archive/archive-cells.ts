@@ -1,0 +1,92 @@
+/** Archives cells one after the other, and says what was moved. */
+import pino from 'pino';
+import { archiveDirectoryOf } from '../../archive/archive-directory.ts';
+import { archive, assertEnded, planArchive } from '../../archiver/archiver.ts';
+import type { CellAddress } from '../../cells/cells-file.ts';
+import { type Config, requireConfig } from '../../config.ts';
+import { findCells } from '../../find-database.ts';
+import { connectAsArchiver, type Em } from '../../pg/orm.ts';
+import { entities } from '../../store/tables/index.ts';
+import { openCheckpoints } from '../../wiring/checkpoints.ts';
+import { argumentError } from '../command.ts';
+import { printLines } from '../print.ts';
+import { table } from '../table.ts';
+
+export type ArchiveCellsOptions = {
+  /** First moment of the first month that stays. */
+  readonly before: number;
+  readonly dryRun: boolean;
+  readonly cell: string | undefined;
+  readonly partMax: number;
+};
+
+export async function archiveCells(options: ArchiveCellsOptions): Promise<number> {
+  const config = requireConfig(process.env);
+  if (!options.dryRun && !config.ARCHIVE_DIRECTORY)
+    throw argumentError('ARCHIVE_DIRECTORY must name a directory');
+  const { cells, close } = await findCells(config);
+  try {
+    const chosen = cells.filter(({ name }) => (options.cell ?? name) === name);
+    if (chosen.length === 0) throw argumentError(`there is no cell ${options.cell}`);
+    for (const cell of chosen) {
+      const name = cells.length > 1 ? cell.name : null;
+      if (name !== null) printLines([`cell ${name}`]);
+      await archiveCell(cell, name, config, options);
+    }
+    return 0;
+  } finally {
+    await close();
+  }
+}
+
+async function archiveCell(
+  { url }: CellAddress,
+  name: string | null,
+  config: Config,
+  { before, dryRun, partMax }: ArchiveCellsOptions,
+): Promise<void> {
+  const orm = await connectAsArchiver(url, entities);
+  const em = (): Em => orm.em.fork();
+  try {
+    await assertEnded(em(), before);
+    if (dryRun) return await printPlan(em, before);
+    const directory = archiveDirectoryOf(config.ARCHIVE_DIRECTORY ?? '', name);
+    const log = pino({ level: 'warn' }, pino.destination(2));
+    const checkpoints = await openCheckpoints(url, config, log);
+    try {
+      let parts = 0;
+      await archive({
+        em,
+        directory,
+        before,
+        partMax,
+        writeCheckpoint: checkpoints.write,
+        onPart: ({ name: file, entries, bytes, deleted }) => {
+          parts += 1;
+          printLines([`${file}: ${entries} entries, ${bytes} bytes; ${deleted} rows deleted`]);
+        },
+      });
+      if (parts === 0) printLines(['nothing to archive']);
+    } finally {
+      await checkpoints.close();
+    }
+  } finally {
+    await orm.close();
+  }
+}
+
+async function printPlan(em: () => Em, before: number): Promise<void> {
+  const months = await planArchive(em, before);
+  if (months.length === 0) return printLines(['nothing to archive']);
+  const rows = months.map(({ month, accounts, entries }) => [month, `${accounts}`, `${entries}`]);
+  printLines(
+    table(
+      [
+        { title: 'month' },
+        { title: 'accounts', align: 'right' },
+        { title: 'entries', align: 'right' },
+      ],
+      rows,
+    ),
+  );
+}
