@@ -273,7 +273,8 @@ describe('StreamHistory with a filter', () => {
   const like = (entry: (of: Entry) => boolean) => all.filter(entry);
 
   test('by kind returns entries of that kind, for every kind', async () => {
-    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider; the others would be erased, or are of an import.
+    // CHECKOUT, CLAW_BACK, REINSTATE and PAYMENT need a payment provider, PAY_OWED a plan of its own and CHECKPOINT an
+    // archive; the others would be erased, or are of an import.
     const others: readonly Entry_Kind[] = [
       Entry_Kind.UNSPECIFIED,
       Entry_Kind.ERASE_ACCOUNT_DATA,
@@ -282,6 +283,8 @@ describe('StreamHistory with a filter', () => {
       Entry_Kind.REINSTATE,
       Entry_Kind.PAYMENT,
       Entry_Kind.IMPORT,
+      Entry_Kind.PAY_OWED,
+      Entry_Kind.CHECKPOINT,
     ];
     const kinds = Object.values(Entry_Kind).filter((kind) => !others.includes(kind));
     for (const kind of kinds) {

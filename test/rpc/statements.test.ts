@@ -97,6 +97,8 @@ describe('50 outputs are free, then prepaid credits are used, and the rest is bi
         { category: Grant_Category.ALLOWANCE, credits: 50n },
       ],
       overage: 12_000n,
+      owed: 0n,
+      owedPaid: 0n,
       overageRates: {
         mode: OverageRates_Mode.VOLUME,
         currency: 'USD',

@@ -193,19 +193,19 @@ describe('in every scenario of an account', () => {
   );
 
   test(
-    'credits by operation add up to credits by grant and overage',
+    'credits by operation add up to credits by grant, overage and what is owed',
     () => {
       fc.assert(
         fc.property(scenarios(60), (scenario) => {
           const store = runScenario(scenario);
           for (const start of monthsOf(store)) {
-            const { usage, creditsUsed, overage } = tallyMonth(store, start, 5);
+            const { usage, creditsUsed, overage, owed } = tallyMonth(store, start, 5);
             const used = usage.reduce((sum, { credits }) => sum + credits, 0n);
             const fromGrants = [...creditsUsed.values()].reduce(
               (sum, credits) => sum + credits,
               0n,
             );
-            expect(used).toBe(fromGrants + overage);
+            expect(used).toBe(fromGrants + overage + owed);
             for (const { credits, count } of usage) expect(credits >= 0n && count >= 0n).toBe(true);
           }
         }),

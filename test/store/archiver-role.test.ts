@@ -30,6 +30,7 @@ test('it deletes entries, writes the tables of the archive, and reads what decid
     'SELECT on archived_requests',
     'SELECT on entries',
     'SELECT on reservations',
+    'SELECT on roll_forward_positions',
     'SELECT on schema_migrations',
     'SELECT on statements',
     'SELECT on usage_positions',
