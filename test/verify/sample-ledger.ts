@@ -64,6 +64,7 @@ export const PLANS = [
     tiers: [{ up_to: 20, price: "0.125" }, { price: "0.05" }]`,
   ),
   plan('bare', '  low_balance_threshold: 1'),
+  plan('paying', '  pay_owed: true'),
   plan(
     'waterfall',
     `  allowance: { credits: 40, every: 30 days, rollover: { up_to: 25 } }
@@ -101,7 +102,8 @@ export type SampleAccounts = Readonly<
     | 'topped'
     | 'corrected'
     | 'budgeted'
-    | 'imported',
+    | 'imported'
+    | 'owing',
     string
   >
 >;
@@ -133,7 +135,9 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   const budgeted = await scrip.open('bare');
   await budgets(scrip, budgeted);
   const imported = await importOne(scrip);
-  const special = { erased, topped, corrected, budgeted, imported };
+  const owing = await scrip.open('paying');
+  await debts(scrip, owing);
+  const special = { erased, topped, corrected, budgeted, imported, owing };
   return { prepaid, postpaid, bare, waterfall, buyer, ...special };
 }
 
@@ -505,6 +509,25 @@ async function grantBySupport(scrip: TestService, accountId: string) {
     category: Grant_Category.ADJUSTMENT,
   });
   support.close();
+}
+
+/** Credits that were used and not paid: by a commit, and of a disputed payment. */
+async function debts(scrip: SampleService, accountId: string) {
+  const { stripe } = scrip;
+  const account = accountOf(scrip, accountId);
+  const taking = await account.reserve({ credits: 0n, overCommitPolicy: OverCommitPolicy.TAKE });
+  const { entrySeq } = await account.commit(taking, { credits: 5n });
+  await account.refund(entrySeq, 2n);
+  await account.grantCredits({ credits: 2n, category: Grant_Category.ADJUSTMENT });
+  const { purchaseId } = await buyByCheckout(scrip, accountId, 'small');
+  const send = (type: string, object: object) =>
+    deliver(scrip.service.webhookPort, stripe.event(type, object));
+  await send('checkout.session.completed', stripe.pay(stripe.sessionOf(purchaseId).id));
+  await account.charge({ credits: 60n });
+  const dispute = stripe.dispute(stripe.intentOf(purchaseId).id);
+  await send('charge.dispute.created', dispute);
+  dispute.status = 'won';
+  await send('charge.dispute.closed', dispute);
 }
 
 /** Packs whose payments were refunded or disputed, and one that nobody paid. */
