@@ -27,6 +27,7 @@ beforeAll(async () => {
   const accounts = await writeSampleLedger(scrip);
   accountIds = Object.values(accounts);
   await scrip.service.countUsage();
+  await scrip.service.countMovements();
   await scrip.stop();
   await receiver.close();
   two = await startTwoLedgers(PLANS, scrip.databaseUrl);
@@ -103,4 +104,19 @@ test('they can be moved back: events have the positions that they had', async ()
     await execute(old.url, 'select from events where position is null or position < 0'),
   ).toEqual([]);
   for (const { url } of two.cells) expect(await verify(url)).toMatchObject({ ok: true });
+});
+
+test('an account with archived entries is not moved, and nothing of the move is left', async () => {
+  const [old] = two.cells;
+  const [accountId = ''] = accountIds;
+  await execute(
+    old.url,
+    `insert into archived_accounts (account_id, seq, requests_seq) values ('${accountId}', 1, 1)`,
+  );
+  const map = await two.map();
+  await expect(
+    moveSlots({ cells: two.cells, from: 'old', to: 'new', slots: ALL, map }),
+  ).rejects.toThrow(`account ${accountId} has archived entries`);
+  expect(await two.map()).toEqual(map);
+  expect(await execute(old.url, 'select from slot_moves')).toEqual([]);
 });
