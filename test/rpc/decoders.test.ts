@@ -44,6 +44,7 @@ const isRounded = ({ name }: DescMessage) =>
     'ListEntriesRequest',
     'GetPastBalanceRequest',
     'GetUsageRequest',
+    'ListShadowDecisionsRequest',
     'BatchRequest',
   ].includes(name);
 

@@ -32,10 +32,13 @@ const EPOCHS = 3;
 /** `cells` are the names of all cells. */
 export function encodeStreamToken(places: Places, cells: readonly string[]): string {
   const [only = ''] = cells;
-  const hasEpochs = [...places.values()].some(({ epoch }) => epoch !== 0);
+  const hasEpochs = haveEpochs(places);
   if (cells.length === 1 && !hasEpochs) return encodePosition((places.get(only) ?? FIRST).position);
   return encodeCells(places, hasEpochs ? EPOCHS : CELLS);
 }
+
+const haveEpochs = (places: Places): boolean =>
+  [...places.values()].some(({ epoch }) => epoch !== 0);
 
 function encodePosition(position: bigint): string {
   const bytes = Buffer.alloc(ONE_CELL_BYTES);
@@ -85,7 +88,8 @@ function parse(bytes: Buffer, token: string, cells: readonly string[]): Places |
   const [version] = bytes;
   if (version !== CELLS && version !== EPOCHS) return null;
   const places = parseCells(bytes, version);
-  return places && encodeCells(places, version) === token ? places : null;
+  const isOfVersion = places && haveEpochs(places) === (version === EPOCHS);
+  return isOfVersion && encodeCells(places, version) === token ? places : null;
 }
 
 function parseCells(bytes: Buffer, version: number): Places | null {
