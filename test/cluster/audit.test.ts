@@ -73,6 +73,7 @@ const violations: Record<keyof typeof rules, string> = {
     set remaining_after = reserved_after - 1 where kind = ${RESERVE} and seq = 4`,
   'reserved overage is that of active reservations': `update accounts
     set overage_limit = 5, overage_reserved = 1`,
+  'an account owes what its moves say': `update accounts set owed = 3`,
   'a running reservation agrees with its entries': `update reservations
     set committed = committed - 1, returned = returned + 1 where committed > 0`,
   'an ended reservation holds nothing': `update entries set content = '{"m":[["rc",2,25]]}'
