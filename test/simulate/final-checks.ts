@@ -14,7 +14,8 @@ import { Refusal } from './model/refusal.ts';
 import type { AccountState } from './model/state.ts';
 import { expectStatement } from './model/statement.ts';
 import type { Provider } from './provider.ts';
-import { readNow, Violation } from './runner.ts';
+import { readNow } from './read-now.ts';
+import { Violation } from './runner.ts';
 import type { ReadSpec } from './trace.ts';
 
 /** Everything that can be read of an account. */
@@ -200,6 +201,9 @@ const PREDICTED = new Set([
   'grant.updated',
   'budget.exceeded',
   'purchase.completed',
+  'owed.added',
+  'owed.paid',
+  'owed.cancelled',
 ]);
 
 /** Reads all events. Their positions have no gaps, and those of each account are the model's. */
