@@ -3,11 +3,12 @@ import { describe, expect, test } from 'vitest';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { checkAccount } from './checker.ts';
+import { bucketOf } from './entry-problem.ts';
 import { compareOffers, expectRead } from './expected-reads.ts';
 import { decide } from './model/decide.ts';
 import { settle } from './model/due.ts';
 import type { Request, Response } from './model/requests.ts';
-import { AccountState, BUCKETS, type ModelEntry } from './model/state.ts';
+import { AccountState, type ModelEntry } from './model/state.ts';
 import { type Attempt, type Outcome, type Read, Timeline } from './observations.ts';
 import { CALLER, onBehalfOf } from './replicas.ts';
 import { toRequest } from './to-request.ts';
@@ -135,12 +136,9 @@ const toEntry = ({ moves, details, ...entry }: ModelEntry): Entry => ({
   })),
 });
 
-const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
-  kind: BUCKETS[name],
-  grantId: name === 'available' || name === 'reserved' ? grantId : 0n,
-});
-
 const BALANCE: ReadSpec = { read: 'balance', grants: true };
+const PAST: ReadSpec = { read: 'past balance', point: { seq: 2 }, buckets: true };
+const ENTRIES: ReadSpec = { read: 'entries', pageSize: 2 };
 /** More than the account has: it is offered packs. */
 const ESTIMATE: ReadSpec = {
   read: 'estimate',
@@ -149,6 +147,15 @@ const ESTIMATE: ReadSpec = {
 const OPEN = { do: 'open', plan: 'weekly', name: '' } as const;
 const GRANT = { do: 'grant', credits: 5, category: 1 } as const;
 const refusal = (reason: string) => ({ kind: 'refusal', reason, metadata: {} }) as const;
+
+/** What is due is not written: a past balance and a page of entries do not show it. */
+function pastBeforeWhatIsDue(change: (entries: readonly Entry[]) => readonly Entry[]): History {
+  const history = new History().request(0, OPEN).request(1, GRANT).advanceTo(DUE_AT);
+  const entries = change(history.entries.toReversed().slice(0, 2));
+  history.answer(history.sending(), PAST, history.see(PAST));
+  history.answer(history.sending(), ENTRIES, { entries, nextPageToken: 'more' });
+  return history.settle();
+}
 
 /** An estimate on a plan that the account left, and packs that it was offered since. */
 function estimateWhilePacksChange(packsOf: (before: Packs, after: Packs) => Packs): History {
@@ -181,6 +188,10 @@ describe('the checker accepts', () => {
       .request(1, GRANT, sent);
     expect(history.entries.at(-1)?.at).toEqual(new Date(DUE_AT));
     expect(() => history.check()).not.toThrow();
+  });
+
+  test('the past as it is stored, without what is due', () => {
+    expect(() => pastBeforeWhatIsDue((entries) => entries).check()).not.toThrow();
   });
 
   test('an estimate whose own packs were read later than the rest', () => {
@@ -240,6 +251,23 @@ describe('the checker refuses', () => {
   ])('an estimate with packs %s', (_, packsOf) => {
     expect(() => estimateWhilePacksChange(packsOf).check()).toThrow('is right at no seq');
   });
+
+  test.each<[string, (entries: readonly Entry[]) => readonly Entry[]]>([
+    ['oldest first', (entries) => entries.toReversed()],
+    ['with one left out', (entries) => entries.slice(1)],
+    ['with another amount', (entries) => entries.map((entry) => ({ ...entry, credits: 4n }))],
+  ])('a page of entries %s', (_, change) => {
+    expect(() => pastBeforeWhatIsDue(change).check()).toThrow('is right at no seq');
+  });
+
+  test.each([{ remaining: 1n }, { buckets: [] }, { seq: 1n }])(
+    'a past balance with %o',
+    (wrong) => {
+      const history = new History().request(0, OPEN).request(1, GRANT);
+      history.answer(history.sending(), PAST, { ...history.see(PAST), ...wrong });
+      expect(() => history.check()).toThrow('is right at no seq');
+    },
+  );
 
   test('a read of credits that there never were', () => {
     const history = new History().request(0, OPEN).read({ grants: [] });

@@ -3,14 +3,19 @@
  * the model makes, by a request that was sent or by itself; every response must be the model's at that entry;
  * and every refusal and read must be right at some moment between its sending and its answer.
  */
-import type { EstimateResponse } from '../../src/gen/billing/v1/billing_service.ts';
+import type {
+  EstimateResponse,
+  ListEntriesResponse,
+} from '../../src/gen/billing/v1/billing_service.ts';
 import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { differences, textOf } from './compare.ts';
+import { entryProblem } from './entry-problem.ts';
 import { compareOffers, expectRead, offersFor, ownFields } from './expected-reads.ts';
 import { type Claim, claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
 import { dueItems, settle, syncTerms } from './model/due.ts';
+import type { EntriesPage } from './model/history.ts';
 import { updateLevels } from './model/levels.ts';
 import { Refusal } from './model/refusal.ts';
 import type { First, Request, Response } from './model/requests.ts';
@@ -18,7 +23,6 @@ import type { Deciding } from './model/spend.ts';
 import {
   AccountState,
   type Author,
-  BUCKETS,
   type ModelEntry,
   mergeParts,
   OVERAGE,
@@ -29,6 +33,7 @@ import { type Attempt, keyOf, type Read, type Span, type Timeline } from './obse
 import { PLANS } from './plans.ts';
 import { CALLER, onBehalfOf } from './replicas.ts';
 import { Violation } from './runner.ts';
+import type { ReadSpec } from './trace.ts';
 
 export type Observed = {
   readonly accountId: string;
@@ -48,12 +53,21 @@ type Pending = Span & {
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
   readonly problem: (state: AccountState, now: number) => string;
-  /** Whether it may also be as it is stored, without what is due. */
-  readonly mayBeStored?: boolean;
+  readonly sees: Sees;
   /** The atomic batch that it is a part of. Nothing else sees the account between two of its entries. */
   readonly together?: readonly Request[];
   /** What was wrong at the moments that were tried. */
   readonly problems: string[];
+};
+
+/** Whether what is due counts, though it is not written yet. */
+type Sees = 'settled' | 'stored' | 'either';
+
+/** What is read as it is stored; lists of grants may show both. */
+const SEES: Readonly<Partial<Record<ReadSpec['read'], Sees>>> = {
+  grants: 'either',
+  entries: 'stored',
+  'past balance': 'stored',
 };
 
 /** The account at its end, as the model has it. Throws a Violation. */
@@ -337,6 +351,7 @@ class Checker {
       pending.push({
         ...spanOf(attempt),
         what,
+        sees: 'settled',
         problem: (state, now) => attemptProblem(state, attempt, now),
         ...(attempt.together && { together: attempt.together }),
       });
@@ -347,7 +362,7 @@ class Checker {
           ...spanOf(read),
           what: `the read ${textOf(read.spec)}`,
           problem,
-          mayBeStored: read.spec.read === 'grants',
+          sees: SEES[read.spec.read] ?? 'settled',
         });
     return pending;
   }
@@ -409,22 +424,28 @@ class Checker {
     const { seq } = this.#state;
     const within = this.#batchGoingOn();
     this.#pending = this.#pending.filter((pending) => {
-      const { from, until, problem, mayBeStored } = pending;
+      const { from, until } = pending;
       if (seq < from || (within && !isSameBatch(within, pending.together))) return true;
       if (seq > until) {
         // The entries of a unit of work are skipped together.
         if (from <= until) return true;
       }
       for (const time of this.#observed.timeline.timesWithin(pending)) {
-        const state = this.#state.copy();
-        const now = Math.max(time, state.lastAt);
-        if (state.seq > 0n) settle(state, now);
-        const wrong = problem(state, now);
-        if (wrong === '' || (mayBeStored && problem(this.#state, now) === '')) return false;
+        const now = Math.max(time, this.#state.lastAt);
+        const wrong = this.#problemNow(pending, now);
+        if (wrong === '') return false;
         pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
       return true;
     });
+  }
+
+  #problemNow({ problem, sees }: Pending, now: number): string {
+    const stored = sees === 'settled' ? null : problem(this.#state, now);
+    if (stored !== null && (sees === 'stored' || stored === '')) return stored;
+    const settled = this.#state.copy();
+    if (settled.seq > 0n) settle(settled, now);
+    return problem(settled, now);
   }
 
   /** Every answer with an entry has that entry, and a reused id has an entry of another body. */
@@ -557,35 +578,6 @@ const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string
   );
 };
 
-/** In what an entry differs from the model's; empty if in nothing. */
-function entryProblem(entry: Entry, expected: ModelEntry): string {
-  const { hash: _hash, traceId: _trace, spanId: _span, ...shown } = entry;
-  const moves = expected.moves.map(({ from, to, grantId, credits }) => ({
-    from: bucketOf(from, grantId),
-    to: bucketOf(to, grantId),
-    credits,
-  }));
-  return differences(
-    { ...shown, moves: sumsOf(entry.moves) },
-    { ...expected, moves: sumsOf(moves), details: expected.details ?? entry.details },
-  );
-}
-
-/** What was moved between each two buckets, in no order: an entry may say it in several moves. */
-function sumsOf(moves: readonly Pick<Move, 'from' | 'to' | 'credits'>[]): object {
-  const sums = new Map<string, bigint>();
-  for (const { from, to, credits } of moves) {
-    const way = `${textOf(from)} to ${textOf(to)}`;
-    sums.set(way, (sums.get(way) ?? 0n) + credits);
-  }
-  return sums;
-}
-
-const bucketOf = (name: keyof typeof BUCKETS, grantId: bigint) => ({
-  kind: BUCKETS[name],
-  grantId: name === 'available' || name === 'reserved' ? grantId : 0n,
-});
-
 function attemptProblem(state: AccountState, attempt: Attempt, now: number): string {
   const { request, outcome } = attempt;
   if (outcome.kind === 'refusal')
@@ -623,6 +615,8 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
   if (outcome.kind !== 'answer')
     return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
   const { answer } = outcome;
+  if (spec.read === 'entries')
+    return [(state, now) => pageProblem(answer as ListEntriesResponse, expectedOn(state, now))];
   if ('shortfall' in answer) return estimateChecks(answer as EstimateResponse, expectedOn);
   const items = listOf(answer);
   if ('purchase' in answer)
@@ -642,6 +636,22 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
       ? differences(ownFields(item), ownFields(same))
       : `${idOf(item)} must not be listed`;
   });
+}
+
+/** A page of entries, as the model has them; whether there are more. */
+function pageProblem(
+  { entries, nextPageToken }: ListEntriesResponse,
+  expected: object | Refusal | Error,
+): string {
+  if (!('entries' in expected)) return answerProblem({ entries }, expected);
+  const { entries: own, isLast } = expected as EntriesPage;
+  const seqs = (some: readonly { readonly seq: bigint }[]) => some.map(({ seq }) => seq);
+  const problem = differences(
+    { seqs: seqs(entries), isLast: nextPageToken === '' },
+    { seqs: seqs(own), isLast },
+  );
+  if (problem) return problem;
+  return entries.map((entry, index) => entryProblem(entry, own[index] as ModelEntry)).join('');
 }
 
 /** An account's own packs are read after everything else of an estimate, so they may be of a later moment. */

@@ -2,8 +2,9 @@
 import { type Purchase, Purchase_Method } from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { budgetsNow } from './model/budgets.ts';
-import { buyable, packMessage, purchaseNow } from './model/buy.ts';
+import { buyable, estimatePurchase, packMessage, purchaseNow } from './model/buy.ts';
 import { Funding, grantsFor, overageRoom } from './model/funding.ts';
+import { entriesPage, pastBalance } from './model/history.ts';
 import { accountOf, fullBalanceOf, grantOf, isOpenGrant, reservationOf } from './model/messages.ts';
 import { toNanos } from './model/money.ts';
 import { componentsOf, needsOf, priceOf } from './model/prices.ts';
@@ -30,6 +31,15 @@ export function expectRead(
         timeZone: accountOf(state).timeZone,
       };
     }
+    case 'past balance': {
+      const { point, buckets } = spec;
+      const at = 'seq' in point ? { seq: BigInt(point.seq) } : { at: Number(subject) };
+      return pastBalance(state, at, buckets, now);
+    }
+    case 'entries':
+      return entriesPage(state, spec, subject);
+    case 'purchase estimate':
+      return estimatePurchase(state, spec.pack, spec.quantity ?? 1, now);
     case 'estimate':
       return estimate(state, spec, now);
     case 'reservation': {

@@ -7,8 +7,9 @@ import { periodAt } from './model/calendar.ts';
 import type { Request, Response } from './model/requests.ts';
 import type { Attempt, Outcome, Read, Timeline } from './observations.ts';
 import { deliver, type Provider } from './provider.ts';
+import { readNow } from './read-now.ts';
 import { onBehalfOf, pause, type Replicas } from './replicas.ts';
-import { toRequest, toUsages } from './to-request.ts';
+import { toRequest } from './to-request.ts';
 import type { Delivery, ReadSpec, RequestSpec, Step, Trace } from './trace.ts';
 
 /** Attempts of one request, 10 ms apart: much longer than a restart. */
@@ -294,7 +295,7 @@ export class Runner {
   async #read(step: Extract<Step, { kind: 'read' }>): Promise<void> {
     const { read: spec } = step;
     const of = 'of' in spec ? await this.#results.get(spec.of) : null;
-    const subject = of?.answer ? subjectOf(of.answer) : '';
+    const subject = of?.answer ? subjectOf(of.answer) : this.#instantOf(spec);
     if ('of' in spec && subject === '') return;
     const accountId = this.accountId(step.account);
     for (let number = 0; number < ATTEMPTS_MAX; number++) {
@@ -310,6 +311,11 @@ export class Runner {
       await pause(10);
     }
     throw new Violation(`step ${step.id}: the read was never answered`);
+  }
+
+  #instantOf(spec: ReadSpec): string {
+    if (spec.read !== 'past balance' || !('agoMs' in spec.point)) return '';
+    return `${this.timeline.now - spec.point.agoMs}`;
   }
 
   /**
@@ -407,38 +413,4 @@ function call(scrip: Scrip, request: Request, options: ScripCallOptions): Promis
   }
   const method = scrip.billing[$case as 'charge'];
   return method(value as never, options) as Promise<Response>;
-}
-
-export function readNow(
-  { billing, accounts }: Scrip,
-  spec: ReadSpec,
-  accountId: string,
-  subject: string,
-): Promise<object> {
-  switch (spec.read) {
-    case 'balance':
-      return billing.getBalance({ accountId, includeGrants: spec.grants });
-    case 'estimate':
-      return billing.estimate({ accountId, usages: toUsages(spec.usages) });
-    case 'reservation':
-      return billing.getReservation({ accountId, reservationId: subject });
-    case 'reservations':
-      return billing.listReservations({
-        accountId,
-        pageSize: 1_000,
-        states: spec.states as Parameters<typeof billing.listReservations>[0]['states'] & object,
-      });
-    case 'grants':
-      return accounts.listGrants({ accountId, pageSize: 1_000 });
-    case 'account':
-      return accounts.getAccount({ accountId });
-    case 'budgets':
-      return accounts.getBudgets({ accountId, pageSize: 1_000 });
-    case 'packs':
-      return accounts.listPacks({ accountId });
-    case 'purchase':
-      return billing.getPurchase({ accountId, purchaseId: subject });
-    case 'purchases':
-      return billing.listPurchases({ accountId, pageSize: 1_000 });
-  }
 }

@@ -129,6 +129,25 @@ export type RequestSpec = {
 
 export type ReadSpec =
   | { readonly read: 'balance'; readonly grants: boolean }
+  /** After an entry, or at an instant so long before it is asked for. */
+  | {
+      readonly read: 'past balance';
+      readonly point: { readonly seq: number } | { readonly agoMs: number };
+      readonly buckets: boolean;
+    }
+  /** A page of entries: all filters must match. `of` is the step of a reservation. */
+  | {
+      readonly read: 'entries';
+      readonly pageSize: number;
+      readonly of?: number;
+      readonly kinds?: readonly number[];
+      readonly operation?: string;
+      readonly reference?: string;
+      readonly requestId?: string;
+      readonly labelKey?: string;
+      readonly beforeSeq?: number;
+    }
+  | { readonly read: 'purchase estimate'; readonly pack: string; readonly quantity?: number }
   | { readonly read: 'estimate'; readonly usages: readonly UsageSpec[] }
   | { readonly read: 'reservation'; readonly of: number }
   | { readonly read: 'reservations'; readonly states: readonly number[] }

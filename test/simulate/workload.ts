@@ -471,7 +471,15 @@ class Workload {
   #readOf(account: number): ReadSpec {
     const random = this.#random;
     const { reservations, purchases } = this.#accounts[account]!;
-    const choice = random.integer(0, 12);
+    const choice = random.integer(0, 17);
+    if (choice === 13 || choice === 14) return this.#pastBalance();
+    if (choice === 15 || choice === 16) return this.#entries(reservations);
+    if (choice === 17)
+      return {
+        read: 'purchase estimate',
+        pack: random.of(['small', 'large', 'month', `own-${random.integer(1, 3)}`]),
+        ...this.#some({ quantity: random.integer(1, 7) }),
+      };
     if (choice < 4) return { read: 'balance', grants: this.#chance(0.5) };
     if (choice < 6) return { read: 'estimate', usages: [this.#usage(), this.#usage()] };
     if (choice < 8 && reservations.length > 0)
@@ -483,6 +491,40 @@ class Workload {
     if (choice === 12) return { read: 'budgets' };
     return random.of<ReadSpec>([{ read: 'account' }, { read: 'packs' }, { read: 'purchases' }]);
   }
+
+  #pastBalance(): ReadSpec {
+    const random = this.#random;
+    const buckets = this.#chance(0.5);
+    const reached = Math.max(1, Math.floor(this.#steps.length / 3));
+    const point = this.#chance(0.5)
+      ? { seq: random.integer(1, random.of([3, 20, reached])) }
+      : { agoMs: random.of([0, 0, 1, 1_000, MINUTE, HOUR, 7 * HOUR, 3 * DAY, -1]) };
+    return { read: 'past balance', point, buckets };
+  }
+
+  #entries(reservations: readonly number[]): ReadSpec {
+    const random = this.#random;
+    const page = { read: 'entries', pageSize: random.of([1, 5, 20, 1_000]) } as const;
+    if (reservations.length > 0 && this.#chance(0.3))
+      return { ...page, of: random.of(reservations.slice(-8) as [number]) };
+    const requestId = `request-${random.integer(0, this.#steps.length)}`;
+    return {
+      ...page,
+      ...random.of([
+        {},
+        {},
+        { kinds: random.of([[1, 3], [5, 9], [6], [10, 33]]) },
+        { operation: this.#usage().operation },
+        { reference: `job ${random.integer(1, 99)}` },
+        { requestId },
+        { labelKey: random.of(['user', 'team']) },
+      ]),
+      ...(this.#chance(0.2) && { beforeSeq: random.integer(1, 60) }),
+    };
+  }
+
+  #some = <Fields extends object>(fields: Fields): Fields | object =>
+    this.#chance(0.5) ? fields : {};
 
   #time() {
     const random = this.#random;

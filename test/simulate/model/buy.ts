@@ -1,5 +1,6 @@
 /** Packs and purchases. */
 
+import type { EstimatePurchaseResponse } from '../../../src/gen/billing/v1/billing_service.ts';
 import {
   Entry_Kind,
   Grant_Category,
@@ -103,6 +104,26 @@ export function purchase(
     balance: balanceOf(state, now),
     entrySeq,
     grant: grantOf(grant, now),
+  };
+}
+
+/** What it would cost and grant. Also a closed account is told. */
+export function estimatePurchase(
+  state: AccountState,
+  packId: string,
+  quantity: number,
+  now: number,
+): EstimatePurchaseResponse | Refusal {
+  const pack = packOf(state, packId);
+  if (!pack) return new Refusal('PACK_NOT_FOUND', { pack_id: packId });
+  const { credits, price, validity } = pack;
+  const end = endOf(validity, now);
+  return {
+    credits: BigInt(credits * quantity),
+    price: { currency: 'USD', amount: multipliedPrice(price, BigInt(quantity)) },
+    pricePerCredit: { currency: 'USD', amount: dividedPrice(price, BigInt(credits)) },
+    lines: [],
+    expiresAt: end === null ? undefined : new Date(end),
   };
 }
 

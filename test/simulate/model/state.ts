@@ -135,6 +135,9 @@ export type ModelEntry = Omit<Entry, 'hash' | 'traceId' | 'spanId' | 'moves' | '
   readonly details: ReadonlyMap<string, string> | null;
 };
 
+/** Entries from one back to the first. */
+export type History = { readonly entry: ModelEntry; readonly before: History | null };
+
 export type Draft = Partial<
   Pick<
     ModelEntry,
@@ -221,6 +224,8 @@ export class AccountState {
   /** In the order of their seqs. Both lists only grow, and copies share their items. */
   refunds: readonly RefundMade[] = [];
   events: readonly ModelEvent[] = [];
+  /** The newest entry, with those before it. Copies share them. */
+  history: History | null = null;
   /** Entries that the last command or settling made. */
   posted: ModelEntry[] = [];
 
@@ -315,6 +320,7 @@ export class AccountState {
       labels: new Map(draft.labels ?? []),
     };
     this.posted.push(entry);
+    this.history = { entry, before: this.history };
     this.#tellOfOwed(entry, owed);
     if (this.owed > 0n && this.plan.payOwed) this.#payOwed(moves, now);
     return entry;
