@@ -163,6 +163,8 @@ export function grantCredits(
   const unknown = operations.find((name) => !OPERATIONS[name]);
   if (unknown) return new Refusal('UNKNOWN_OPERATION', { operation: unknown });
   const { reference, labels, credits, category, reason } = request;
+  // What it pays of what is owed is an entry after it.
+  const entrySeq = state.seq + 1n;
   const grant = addGrant(
     state,
     {
@@ -175,6 +177,5 @@ export function grantCredits(
     { reference, labels, details: new Map([['reason', reason]]) },
     author,
   );
-  const entrySeq = state.seq;
   return { grant: grantOf(grant, now), balance: balanceOf(state, now), entrySeq };
 }
