@@ -2,6 +2,7 @@
 
 import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
+import { checkAll } from './checks-of-all.ts';
 import type { Databases } from './databases.ts';
 import {
   checkErasure,
@@ -16,6 +17,7 @@ import { Timeline } from './observations.ts';
 import { Provider } from './provider.ts';
 import { Replicas } from './replicas.ts';
 import { Runner, Violation } from './runner.ts';
+import { checkSums } from './sums-of-all.ts';
 import type { Trace } from './trace.ts';
 
 /** Shortly before the end of a month. */
@@ -53,6 +55,11 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
       entries += checked.entries;
       states.push(checked.state);
     }
+    await (await replicas.at(0)).service.sweep();
+    await checkAll(states, now(), (await replicas.at(0)).scrip);
+    await (await replicas.at(0)).service.countUsage();
+    await (await replicas.at(0)).service.countMovements();
+    await checkSums(states, STARTS_AT, now(), (await replicas.at(0)).scrip);
     await checkEvents(states, (await replicas.at(0)).scrip);
     if (replicas.bugs.length > 0) throw new Violation('a replica has logged a bug');
     await (await replicas.at(0)).service.countMovements();

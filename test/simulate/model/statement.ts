@@ -4,7 +4,7 @@ import type { OperationUsage, Statement } from '../../../src/gen/billing/v1/stat
 import { amountDue, dollars, priceOverage, sumOfLines } from '../../year/rates.ts';
 import { PLANS } from '../plans.ts';
 import { monthOf as monthIn } from './calendar.ts';
-import { type AccountState, OVERAGE, type Part, sum, totalOf } from './state.ts';
+import { type AccountState, OVERAGE, type Part, type Spending, sum, totalOf } from './state.ts';
 
 /** What is not predicted of a statement is taken from `shown`: its plan, whether it is billed, its closing. */
 export function expectStatement(
@@ -91,7 +91,8 @@ class Month {
       const before = monthOf(spending.at);
       if (before === month) {
         this.#consume(split, -1n);
-        this.#giveBack(spending.uses, spending.refunded, totalOf(split));
+        for (const { operation, credits } of givenBack(spending, split))
+          this.#add(operation, 0n, -credits, credits);
         continue;
       }
       const overage = totalOf(split.filter(({ grantId }) => grantId === OVERAGE));
@@ -158,20 +159,18 @@ class Month {
       this.#categories.set(category, (this.#categories.get(category) ?? 0n) + sign * credits);
     }
   }
+}
 
-  /** The last credits go back first: those after the `refunded` ones, counted from the end. */
-  #giveBack(
-    uses: readonly { readonly operation: string; readonly credits: bigint }[],
-    refunded: bigint,
-    credits: bigint,
-  ) {
-    const to = refunded + credits;
-    let begin = 0n;
-    for (const { operation, credits: all } of uses.toReversed()) {
-      const end = begin + all;
-      const here = (end < to ? end : to) - (begin > refunded ? begin : refunded);
-      if (here > 0n) this.#add(operation, 0n, -here, here);
-      begin = end;
-    }
+/** Which uses a refund gives back: the last credits first, after those that were refunded before. */
+export function givenBack({ uses, refunded }: Spending, split: readonly Part[]) {
+  const to = refunded + totalOf(split);
+  const given: { readonly operation: string; readonly credits: bigint }[] = [];
+  let begin = 0n;
+  for (const { operation, credits: all } of uses.toReversed()) {
+    const end = begin + all;
+    const here = (end < to ? end : to) - (begin > refunded ? begin : refunded);
+    if (here > 0n) given.push({ operation, credits: here });
+    begin = end;
   }
+  return given;
 }
