@@ -8,7 +8,7 @@ import { intervalAt } from './zone-periods.ts';
 const LENGTH = /^(\d+) (day|month)s?$/;
 const DAY_MS = 86_400_000;
 
-type Opened = Pick<Account, 'openedAt' | 'timeZones'>;
+export type Opened = Pick<Account, 'openedAt' | 'timeZones'>;
 
 /** The end of the period that the instant is in. Not a number where one of them is none. */
 export function endOfPeriod(every: string, { openedAt, timeZones }: Opened, at: number): number {

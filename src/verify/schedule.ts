@@ -5,7 +5,7 @@
 import type { Account } from '../ledger/account.ts';
 import type { Entry } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
-import { endOfPeriod, endOfPeriodFrom } from './allowance-periods.ts';
+import { endOfPeriod, endOfPeriodFrom, type Opened } from './allowance-periods.ts';
 import type { Report } from './findings.ts';
 import { instant } from './instant.ts';
 import { overageUsed } from './moves.ts';
@@ -23,6 +23,16 @@ export type ClosedMonths = {
 
 /** A unit of work that reads a new version may have taken its time before that was published, but not long. */
 const PUBLICATION_MAX_MS = 3_600_000;
+
+/**
+ * The account as what it was granted at an instant saw it. Before its first time zone, lengths in days and months are
+ * counted from the opening to the millisecond. What is due comes before a change of the same millisecond.
+ */
+function asOpenedBefore({ openedAt, timeZones }: Opened, at: number): Opened {
+  const known = timeZones?.filter((zone, index) => index === 0 || zone.at < at) ?? [];
+  const isUtc = known.length === 1 && known[0]?.zone === 'UTC';
+  return { openedAt, timeZones: isUtc || !timeZones ? null : known };
+}
 
 export class Schedule {
   readonly #published: Published;
@@ -108,14 +118,19 @@ export class Schedule {
   }
 
   /** What the service grants by itself is due, and for a period of the plan. */
-  #checkPeriod({ requestId, planId, planVersion, details }: Entry, until: number, report: Report) {
+  #checkPeriod(
+    { requestId, planId, planVersion, details, at }: Entry,
+    until: number,
+    report: Report,
+  ) {
     // Whoever opens or imports the account grants the first one.
     if (requestId !== '') return;
     const from = Date.parse(details['effective_at'] ?? '');
-    const why = from === this.#periodEnd ? null : this.#whyNotDue(planId, from);
+    const account = asOpenedBefore(this.#account, at);
+    const why = from === this.#periodEnd ? null : this.#whyNotDue(account, planId, from);
     if (why !== null) report(`grants an allowance from ${instant(from)} on, ${why}`);
     const [every = ''] = this.#published.allowancePeriods(planId, planVersion);
-    const end = endOfPeriodFrom(every, this.#account, from);
+    const end = endOfPeriodFrom(every, account, from);
     if (until !== end)
       report(`grants an allowance until ${instant(until)}, its period ends at ${instant(end)}`);
   }
@@ -128,7 +143,7 @@ export class Schedule {
     if (allowanceDueAt === null) {
       if (this.#hasAllowance(planId)) reportDue('and the plan grants one every period');
     } else if (allowanceDueAt !== periodEnd) {
-      const why = this.#whyNotDue(planId, allowanceDueAt);
+      const why = this.#whyNotDue(this.#account, planId, allowanceDueAt);
       if (why !== null) reportDue(why);
     }
     if (periodEnd === null || allowanceDueAt === periodEnd) return;
@@ -149,12 +164,13 @@ export class Schedule {
    * Why no allowance is due then; null: one may be. Where that is not the end of the newest allowance's period, it is
    * the end of the period in which the account came to its plan, or its plan to an allowance, which grants none of it.
    */
-  #whyNotDue(planId: string, dueAt: number): string | null {
+  #whyNotDue(account: Opened, planId: string, dueAt: number): string | null {
     const movedAt = this.#movedAt;
     const periodEnd = this.#periodEnd;
     if (movedAt !== null && dueAt <= movedAt) return `it moved to its plan at ${instant(movedAt)}`;
     if (periodEnd !== null && dueAt < periodEnd) return `its period ends at ${instant(periodEnd)}`;
-    if (!this.#periodEndsAfter(dueAt - 1).includes(dueAt)) return 'which is no end of a period';
+    if (!this.#periodEndsAfter(account, dueAt - 1).includes(dueAt))
+      return 'which is no end of a period';
     if (!this.#hasAllowance(planId)) {
       const since = this.#published.allowanceSince(planId, this.#cameTo);
       const isBefore = since !== null && dueAt <= since - PUBLICATION_MAX_MS;
@@ -162,16 +178,16 @@ export class Schedule {
     }
     if (movedAt === null || (periodEnd !== null && periodEnd > movedAt))
       return `its period ends at ${textOf(periodEnd)}`;
-    const ends = this.#periodEndsAfter(movedAt);
+    const ends = this.#periodEndsAfter(account, movedAt);
     return ends.includes(dueAt) ? null : `it is due at ${ends.map(instant).join(' or ')}`;
   }
 
   /** The ends of the periods that an instant is in, of every allowance that its plans ever had. */
-  #periodEndsAfter(at: number): readonly number[] {
+  #periodEndsAfter(account: Opened, at: number): readonly number[] {
     const periods = [...this.#versions.keys()].flatMap((id) =>
       this.#published.allowancePeriods(id, 1),
     );
-    return [...new Set(periods)].map((every) => endOfPeriod(every, this.#account, at));
+    return [...new Set(periods)].map((every) => endOfPeriod(every, account, at));
   }
 
   #checkStatement(account: Account, report: Report) {

@@ -192,6 +192,23 @@ describe('an account whose plan gained an allowance', () => {
   });
 });
 
+describe('allowances every 30 days before the first time zone of their account', () => {
+  test.each(['waterfall', 'bare'])('are sound where it was opened under %s', async (planId) => {
+    const openedAt = scrip.now() + 9 * 3_600_000;
+    scrip.setNow(openedAt);
+    const accountId = await scrip.open(planId);
+    await scrip.accounts.moveAccount({ ...named(accountId), planId: 'waterfall' });
+    scrip.setNow(openedAt + 65 * 86_400_000);
+    await scrip.service.sweep();
+    await scrip.accounts.updateAccount({ ...named(accountId), timeZone: 'Etc/GMT+12' });
+    scrip.setNow(openedAt + 130 * 86_400_000);
+    await scrip.service.sweep();
+    const entries = await entriesOf(scrip, accountId);
+    expect(entries.filter(({ kind }) => kind === Entry_Kind.GRANT).length).toBeGreaterThan(3);
+    expect(await verify(scrip.databaseUrl, { accountId, all: true })).toMatchObject({ ok: true });
+  });
+});
+
 describe('auto top-up', () => {
   let accountId: string;
   const switchOn = () =>
