@@ -200,6 +200,9 @@ const PREDICTED = new Set([
   'grant.updated',
   'budget.exceeded',
   'purchase.completed',
+  'owed.added',
+  'owed.paid',
+  'owed.cancelled',
 ]);
 
 /** Reads all events. Their positions have no gaps, and those of each account are the model's. */
