@@ -6,6 +6,7 @@
 import type { EntryKind, Move } from '../ledger/entry.ts';
 import type { StoredContent } from '../ledger/entry-content.ts';
 import { readContent } from '../ledger/entry-content.ts';
+import type { Row } from '../pg/table.ts';
 import { shadowDecisions, shadowUse } from '../store/tables/shadows.ts';
 import { type AccountGroup, findAccount } from './account-group.ts';
 import type { Report } from './findings.ts';
@@ -20,15 +21,12 @@ type Sums = { spent: bigint; reserved: bigint };
 type Use = ReturnType<typeof shadowUse.read>;
 
 export async function checkShadows(group: AccountGroup): Promise<void> {
-  const uses = new Map<string, Use>();
+  const uses = new Map<string, Use | null>();
   const useRows = group.snapshot.rows(
     (inRange) => `select ${shadowUse.selectList} from shadow_use where ${inRange('account_id')}`,
   );
   for await (const row of useRows)
-    if (findAccount(group, row, 'shadow_use')) {
-      const use = shadowUse.read(row);
-      uses.set(use.accountId, use);
-    }
+    if (findAccount(group, row, 'shadow_use')) uses.set(row['account_id']!, readUse(row, group));
   const replays = new Map<string, Replay>();
   const rows = group.snapshot.rows(
     (inRange) =>
@@ -46,11 +44,22 @@ export async function checkShadows(group: AccountGroup): Promise<void> {
   }
   for (const [accountId, use] of uses) {
     const report = (what: string) => group.findings.add(accountId, `shadow mode: ${what}`);
-    (replays.get(accountId) ?? new Replay(use.sinceSeq)).compare(use, report);
+    if (use) (replays.get(accountId) ?? new Replay(use.sinceSeq)).compare(use, report);
     replays.delete(accountId);
   }
   for (const accountId of replays.keys())
     group.findings.add(accountId, 'shadow mode: it has decisions, and no row of what they use');
+}
+
+/** Null: `used` may be anything, and is not what the service writes. */
+function readUse(row: Row, { findings }: AccountGroup): Use | null {
+  try {
+    return shadowUse.read(row);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    findings.add(row['account_id']!, `shadow mode: what it has used cannot be read: ${why}`);
+    return null;
+  }
 }
 
 function movesOf(content: StoredContent, kind: EntryKind, report: Report): readonly Move[] {

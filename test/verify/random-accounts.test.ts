@@ -92,7 +92,7 @@ test('credits of a limited grant that were spent on another operation are found'
       );
       found += 1;
     }),
-    { numRuns: 300, seed: 7 },
+    { numRuns: 500, seed: 7 },
   );
   expect(found).toBeGreaterThan(30);
 });

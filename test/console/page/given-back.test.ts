@@ -1,17 +1,19 @@
 /** The preview of refunds and releases: what of the credits that come back can be spent again. */
 import { expect, test } from 'vitest';
 import { givenBack } from '../../../clients/console/src/actions/given-back.ts';
+import { OVERAGE, OWED } from '../../../clients/console/src/parts/entry.ts';
 
 const NOW = Date.parse('2026-11-30T12:00:00Z');
 const NOTHING = {
   general: 0n,
   limited: 0n,
   overage: 0n,
+  owed: 0n,
   expired: 0n,
   voided: 0n,
   grantedAgain: 0n,
 };
-const share = (grantId: string | null, credits: bigint) => ({ grantId, credits });
+const share = (source: string, credits: bigint) => ({ source, credits });
 const OPEN = { grantId: '1', state: 'STATE_OPEN' } as const;
 const LIMITED = { grantId: '2', state: 'STATE_OPEN', operations: ['image.upscale'] } as const;
 const EXPIRED = {
@@ -25,13 +27,18 @@ const SHARES = [share('1', 1n), share('2', 10n), share('3', 100n), share('4', 1_
 
 test('of an expired grant nothing can be spent again, and of a limited one only by its operations', () => {
   expect(
-    givenBack([...SHARES, share(null, 5n)], { grants: GRANTS, now: NOW, grantsAgain: false }),
+    givenBack([...SHARES, share(OVERAGE, 5n), share(OWED, 7n)], {
+      grants: GRANTS,
+      now: NOW,
+      grantsAgain: false,
+    }),
   ).toEqual({
     ...NOTHING,
     general: 1n,
     limited: 10n,
     expired: 1_100n,
     overage: 5n,
+    owed: 7n,
   });
 });
 

@@ -2,31 +2,38 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { refundable, shareOut } from '../../../clients/console/src/actions/refund-shares.ts';
+import { OVERAGE, OWED } from '../../../clients/console/src/parts/entry.ts';
 
-const entry = (...parts: readonly (readonly [grantId: string | null, credits: bigint])[]) => ({
+const entry = (...parts: readonly (readonly [source: string, credits: bigint])[]) => ({
   seq: '7',
   kind: 'KIND_CHARGE' as const,
   credits: String(parts.reduce((sum, [, credits]) => sum + credits, 0n)),
-  split: parts.map(([grantId, credits]) =>
-    grantId === null
-      ? { overage: true, credits: String(credits) }
-      : { grantId, credits: String(credits) },
-  ),
+  split: parts.map(([source, credits]) => ({
+    ...(source === OVERAGE || source === OWED ? { [source]: true } : { grantId: source }),
+    credits: String(credits),
+  })),
 });
 
 test('the last to pay gets its credits back first', () => {
-  const charge = entry(['5', 40n], ['3', 76n], [null, 4n]);
+  const charge = entry(['5', 40n], ['3', 76n], [OVERAGE, 4n]);
   expect(shareOut(charge, 120n, 50n)).toEqual([
-    { grantId: null, credits: 4n },
-    { grantId: '3', credits: 46n },
+    { source: OVERAGE, credits: 4n },
+    { source: '3', credits: 46n },
+  ]);
+});
+
+test('what is owed was used last, and goes first', () => {
+  expect(shareOut(entry(['5', 40n], [OWED, 10n]), 50n, 12n)).toEqual([
+    { source: OWED, credits: 10n },
+    { source: '5', credits: 2n },
   ]);
 });
 
 test('what was refunded before came from there, too', () => {
-  const charge = entry(['5', 40n], ['3', 76n], [null, 4n]);
+  const charge = entry(['5', 40n], ['3', 76n], [OVERAGE, 4n]);
   expect(shareOut(charge, 70n, 70n)).toEqual([
-    { grantId: '3', credits: 30n },
-    { grantId: '5', credits: 40n },
+    { source: '3', credits: 30n },
+    { source: '5', credits: 40n },
   ]);
 });
 
@@ -38,14 +45,14 @@ test('a refund in two parts gives what one would give', () => {
       const total = BigInt(charge.credits);
       const a = BigInt(first) % (total + 1n);
       const b = BigInt(second) % (total - a + 1n);
-      const sums = new Map<string | null, bigint>();
-      for (const { grantId, credits } of [
+      const sums = new Map<string, bigint>();
+      for (const { source, credits } of [
         ...shareOut(charge, total, a),
         ...shareOut(charge, total - a, b),
       ])
-        sums.set(grantId, (sums.get(grantId) ?? 0n) + credits);
+        sums.set(source, (sums.get(source) ?? 0n) + credits);
       const whole = shareOut(charge, total, a + b);
-      expect(sums).toEqual(new Map(whole.map(({ grantId, credits }) => [grantId, credits])));
+      expect(sums).toEqual(new Map(whole.map(({ source, credits }) => [source, credits])));
     }),
   );
 });
