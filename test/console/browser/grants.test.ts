@@ -1,6 +1,7 @@
 /** Grants are voided and changed, and accounts suspended: what a person does about it, and what the pages say. */
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../../src/client.ts';
 import {
   RunningWork,
   VoidGrantRequest_Returned,
@@ -14,6 +15,9 @@ import { CHROMIUM, DESKTOP, type Look, launch, PHONE, Visit } from './chromium.t
 const RULES = `
   - { id: staff:bea, roles: [product-service, support, billing-admin, observer, operator] }
   - { id: staff:sam, roles: [support, observer] }
+  - { id: header:mover, roles: [importer] }
+roles:
+  importer: { methods: [SetShadowMode] }
 `;
 const NOW = Date.parse('2026-11-10T12:00:00Z');
 
@@ -127,10 +131,12 @@ describe.skipIf(!CHROMIUM)('grants', () => {
 
     test('the page of an account in shadow mode says since when and by whom', async () => {
       const { accountId, named } = await openWithGrants();
-      await scrip.accounts.setShadowMode({ ...named(), enabled: true, reason: 'cut-over' });
+      const mover = connect(`127.0.0.1:${scrip.service.port}`, { caller: 'mover' });
+      await mover.accounts.setShadowMode({ ...named(), enabled: true, reason: 'cut-over' });
+      mover.close();
       const visit = await visitOf('bea', look);
       await visit.go(`accounts/${accountId}`);
-      await visit.shows('In shadow mode since 2026-11-10 12:00:00 by test');
+      await visit.shows('In shadow mode since 2026-11-10 12:00:00 by mover');
       await visit.shows('Another system charges');
       expect(await visit.violations()).toEqual([]);
       await visit.close();
