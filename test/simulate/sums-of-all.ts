@@ -81,10 +81,12 @@ const heldBy = (entries: readonly ModelEntry[]): bigint =>
     ({ from, to, credits }) => (isHeld(to) ? credits : 0n) - (isHeld(from) ? credits : 0n),
   );
 
+/** Also what pays for work that was owed. */
 const spentBy = (entries: readonly ModelEntry[]): bigint =>
   sum(
     entries.flatMap(({ moves }) => moves),
-    ({ from, to, credits }) => (isHeld(from) && to === 'consumed' ? credits : 0n),
+    ({ from, to, credits }) =>
+      isHeld(from) && (to === 'consumed' || to === 'owed') ? credits : 0n,
   );
 
 /** The figures of each month over all plans, in credits. What was paid for them is not predicted. */
