@@ -182,12 +182,18 @@ export class Schedule {
     return ends.includes(dueAt) ? null : `it is due at ${ends.map(instant).join(' or ')}`;
   }
 
-  /** The ends of the periods that an instant is in, of every allowance that its plans ever had. */
+  /**
+   * The ends of the periods that an instant is in, of every allowance that its plans ever had. What was due before an account
+   * of UTC got its first zone was counted in whole days.
+   */
   #periodEndsAfter(account: Opened, at: number): readonly number[] {
     const periods = [...this.#versions.keys()].flatMap((id) =>
       this.#published.allowancePeriods(id, 1),
     );
-    return [...new Set(periods)].map((every) => endOfPeriod(every, account, at));
+    const inUtc = account.timeZones?.[0]?.zone === 'UTC' ? [{ ...account, timeZones: null }] : [];
+    return [...new Set(periods)].flatMap((every) =>
+      [account, ...inUtc].map((one) => endOfPeriod(every, one, at)),
+    );
   }
 
   #checkStatement(account: Account, report: Report) {
