@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** What accounts owe, entries that pay it, and reservations whose commits may come to owe. */
-export class Migration0012Owed extends Migration {
+export class Migration0011Owed extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Time zones of accounts, at whose midnight their periods turn. */
-export class Migration0014TimeZones extends Migration {
+export class Migration0013TimeZones extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Shadow mode: what is used of an account is decided and recorded, and moves nothing. */
-export class Migration0011Shadow extends Migration {
+export class Migration0010Shadow extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** The archive: its files, how far accounts are in them, the requests of archived entries, and the role that deletes these. */
-export class Migration0010Archive extends Migration {
+export class Migration0009Archive extends Migration {
   override up() {
     this.#archiverRole();
     this.addSql(SCHEMA);

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Moves of slots from one cell to another, and restores from a backup. */
-export class Migration0009SlotMoves extends Migration {
+export class Migration0008SlotMoves extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

@@ -1,10 +1,10 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /**
- * Kinds and methods of entries: those of the archive, of shadow mode and of what accounts owe; and what of the archive and of
- * shadow mode is erased with an account's data.
+ * What concerns several of the migrations before it, once: the kinds and methods of entries, the views that show them, and
+ * what is erased with an account's data.
  */
-export class Migration0015EntryKinds extends Migration {
+export class Migration0014EntryKinds extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }

@@ -1,7 +1,7 @@
 import { Migration } from '@mikro-orm/migrations';
 
 /** Sums of the movements of credits by month. They begin empty: replicas count the entries there are. */
-export class Migration0013RollForward extends Migration {
+export class Migration0012RollForward extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }
