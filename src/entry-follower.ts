@@ -58,6 +58,8 @@ const COMPARED_MAX = 2_000;
 const COMPARE_INTERVAL_MS = 600_000;
 /** A backlog takes at most one part of the time in so many: calls come first. */
 const PART_OF_TIME = 4;
+/** A run takes seconds. Where more time passed, the process was stopped: the rest is no longer for it. */
+const REST_MAX_MS = 60_000;
 /** Transactions in which a report counts the newest entries of its account before it reads. */
 const CATCH_UP_MAX = 10;
 
@@ -119,12 +121,12 @@ export class EntryFollower {
     return this.#poller.stop();
   }
 
-  /** Rests after each run for a multiple of the time that it took. */
+  /** Rests after each run for a multiple of the time that it took, at most REST_MAX_MS. */
   async #inPartOfTime(run: () => Promise<boolean>): Promise<boolean> {
     const { monotonic } = this.#options;
     const startedAt = monotonic();
     const isMore = await run();
-    const restMs = (monotonic() - startedAt) * (PART_OF_TIME - 1);
+    const restMs = Math.min((monotonic() - startedAt) * (PART_OF_TIME - 1), REST_MAX_MS);
     const { stopping } = this.#poller;
     if (isMore) await sleep(restMs, null, { signal: stopping, ref: false }).catch(() => {});
     return isMore;

@@ -4,7 +4,7 @@
  */
 import type { Account } from '../ledger/account.ts';
 import { isInShadowMode } from '../ledger/account.ts';
-import { OVERAGE } from '../ledger/allocation/allocation.ts';
+import { NO_GRANT } from '../ledger/entry.ts';
 import type { Grant } from '../ledger/grant.ts';
 import { Shadow, type ShadowReservation } from '../ledger/shadow/shadow.ts';
 import { FIRST_SHADOW_SEQ, noUse, OVER_COMMIT_GRANT } from '../ledger/shadow/shadow-use.ts';
@@ -98,7 +98,7 @@ async function loadGrantsOf(
     ];
     const grantIds = new Set(allocations.map(({ grantId }) => grantId));
     for (const key of grantIds)
-      if (key !== OVERAGE && key !== OVER_COMMIT_GRANT) named.push({ accountId, key });
+      if (key > NO_GRANT && key !== OVER_COMMIT_GRANT) named.push({ accountId, key });
     if (isInShadowMode(account) || reservations.size > 0 || refundables.size > 0)
       completeAccounts.add(accountId);
   }

@@ -10,7 +10,7 @@ import type { Catalogue } from '../store/catalogue.ts';
 import { findArchivedRequests } from '../store/find-archived-requests.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
 import { loadOpenGrants } from '../store/load-grants.ts';
-import { loadRequests, type StoredRequest } from '../store/load-requests.ts';
+import { loadRequests } from '../store/load-requests.ts';
 import { loadUnfinished } from '../store/load-unfinished.ts';
 import { assembleBooks } from './assemble-books.ts';
 import type { GrantLimits } from './grant-limits.ts';
@@ -40,7 +40,6 @@ import type { SingleTask } from './task.ts';
 const NO_REQUEST_KEYS: ReadonlySet<string> = new Set();
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
-const NO_REQUESTS: readonly StoredRequest[] = [];
 
 const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
   shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
@@ -145,7 +144,7 @@ export async function loadUnit(
     plansRevision: cachedPlans?.revision ?? null,
     shadows: shadowed?.shadows ?? null,
     requests: new Map(
-      [...requests, ...(shadowed?.requests ?? NO_REQUESTS)].map((r) => [
+      (shadowed ? [...requests, ...shadowed.requests] : requests).map((r) => [
         requestKey(r.accountId, r.requestId, r.request.method),
         r,
       ]),

@@ -188,6 +188,25 @@ test.each([
   );
 });
 
+test('what comes back pays nothing of what the account owes', () => {
+  const real = book([grant(1n, { amount: 30n, remaining: 30n })], {
+    plan: plan({ payOwed: true }),
+    account: account({ shadow: SHADOW, owed: 5n }),
+  });
+  const shadow = new Shadow(noUse('acme', START), [], []);
+  for (let count = 0; count < 2; count++) {
+    const reserved = decideInShadow(real, shadow, reserve(10n), origin);
+    if (reserved instanceof Failure || reserved.outcome.kind !== 'Reserve') throw reserved;
+    const { reservationId } = reserved.outcome.reservation;
+    const released = decideInShadow(real, shadow, release(reservationId), origin);
+    if (released instanceof Failure) throw released;
+    expect(released.book.account).toMatchObject({ remaining: 30n, reserved: 0n, owed: 5n });
+  }
+  expect(shadow.decisions.map(({ kind }) => kind)).toEqual([
+    ...['RESERVE', 'RELEASE', 'RESERVE', 'RELEASE'],
+  ]);
+});
+
 describe('what is used', () => {
   const use = addMoves(
     noUse('acme', START),

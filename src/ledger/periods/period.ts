@@ -27,7 +27,7 @@ export type Zones = readonly ZoneChange[] | null;
 export const periodAt = (zones: Zones, every: Every, at: number): Period =>
   zones === null ? utcPeriodAt(every, at) : zonedPeriodAt(zones, every, at);
 
-/** Governments change zones by hours; nothing that is written turns this soon after another turn. */
+/** Shorter than any period, and longer than new zone data moves a turn. */
 const SHORTEST_MS = 6 * 3_600_000;
 
 /**

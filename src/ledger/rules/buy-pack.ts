@@ -1,6 +1,7 @@
 /**
- * Purchase: buys a pack, or a number of credits of a custom amount. If it was paid elsewhere, its credits are granted at once. If it is paid at the
- * provider's checkout, it stays pending until the provider says that it is paid (see SyncPurchase).
+ * Purchase: buys a pack, or a number of credits of a custom amount. If it was paid elsewhere, its credits are
+ * granted at once. If it is paid at the provider's checkout, it stays pending until the provider says that it is
+ * paid (see SyncPurchase).
  */
 import { Failure } from '../../failure.ts';
 import { packOfAmount } from '../../pricing/custom-amount.ts';

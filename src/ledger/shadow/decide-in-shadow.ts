@@ -96,6 +96,7 @@ function record(
 ): DecidedInShadow {
   const [decision = null] = take(book, shadow, simulated, refusal);
   const after = simulatedBook(book, shadow, { unlimited: false, uncounted: false });
+  after.account.owed = book.account.owed;
   return { outcome, book: after, decision };
 }
 

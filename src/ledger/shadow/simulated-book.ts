@@ -104,6 +104,8 @@ function simulatedAccount(
     granted: sum(({ amount, remaining }) => (remaining > 0n ? amount : 0n)),
     overage,
     overageReserved,
+    // Only entries pay what it owes: what comes back in shadow mode pays nothing of it.
+    owed: 0n,
     overageLimit: account.overageLimit > used ? account.overageLimit : used,
     dueAt: active.length === 0 ? null : Math.min(...active.map(({ expiresAt }) => expiresAt)),
     lastAt: now,

@@ -1,6 +1,6 @@
 /**
- * Rules on a plan file's money: packs and custom amounts have prices that the payment provider can process, and overage has a
- * currency that exists. They apply to files and not to stored plans, which must stay readable.
+ * Rules on a plan file's money: packs and custom amounts have prices that the payment provider can process, and
+ * overage has a currency that exists. They apply to files and not to stored plans, which must stay readable.
  */
 import { findCurrency } from '../currencies.ts';
 import { findAmountError } from '../custom-amount.ts';
