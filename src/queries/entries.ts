@@ -169,6 +169,9 @@ export async function lastSeqBefore(
       `select ${millis('at')} from entries where account_id = $1 and seq = $2`,
       [accountId, middle],
     );
+    // An entry that is not there has left the table since the border was read.
+    if (!row && (await archive.borderOf(em, accountId))?.seq !== border?.seq)
+      return await lastSeqBefore(em, archive, accountId, instant, newest);
     if (row && row.at < instant) before = middle;
     else notBefore = middle;
   }

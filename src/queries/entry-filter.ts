@@ -116,7 +116,7 @@ export function matches(entry: Entry, filter: EntryFilter): boolean {
     (!requestId || entry.requestId === requestId) &&
     (!traceId || entry.traceId === traceId) &&
     Object.entries(filter.labels).every(([name, value]) => labels[name] === value) &&
-    filter.labelKeys.every((name) => name in labels)
+    filter.labelKeys.every((name) => Object.hasOwn(labels, name))
   );
 }
 

@@ -49,6 +49,8 @@ export class Schedule {
   #movedAt: number | null = null;
   /** The version of that plan at that time. */
   #cameTo = 1;
+  /** When it came to the first plan that ever had an allowance. Nothing was due before. Null: to none. */
+  #allowedSince: number | null = null;
   #overageReserved = 0n;
   /** The most overage there ever was: a limit that is lowered never goes below what is used. */
   #mostUsed = 0n;
@@ -68,7 +70,10 @@ export class Schedule {
   apply(entry: Entry, report: Report) {
     const { at, planId, planVersion, details, moves, overageAfter } = entry;
     if (entry.kind === 'PLAN_CHANGE') this.#movedAt = at;
-    if (entry.kind === 'PLAN_CHANGE' || entry.seq === 1n) this.#cameTo = planVersion;
+    if (entry.kind === 'PLAN_CHANGE' || entry.seq === 1n) {
+      this.#cameTo = planVersion;
+      if (this.#published.allowancePeriods(planId, 1).length > 0) this.#allowedSince ??= at;
+    }
     this.#versions.set(planId, planVersion);
     this.#followPrices(entry);
     const { period_end: periodEnd } = details;
@@ -127,7 +132,7 @@ export class Schedule {
     if (requestId !== '') return;
     const from = Date.parse(details['effective_at'] ?? '');
     const account = asOpenedBefore(this.#account, at);
-    const why = from === this.#periodEnd ? null : this.#whyNotDue(account, planId, from);
+    const why = from === this.#periodEnd ? null : this.#whyNotDue(planId, from);
     if (why !== null) report(`grants an allowance from ${instant(from)} on, ${why}`);
     const [every = ''] = this.#published.allowancePeriods(planId, planVersion);
     const end = endOfPeriodFrom(every, account, from);
@@ -143,7 +148,7 @@ export class Schedule {
     if (allowanceDueAt === null) {
       if (this.#hasAllowance(planId)) reportDue('and the plan grants one every period');
     } else if (allowanceDueAt !== periodEnd) {
-      const why = this.#whyNotDue(this.#account, planId, allowanceDueAt);
+      const why = this.#whyNotDue(planId, allowanceDueAt);
       if (why !== null) reportDue(why);
     }
     if (periodEnd === null || allowanceDueAt === periodEnd) return;
@@ -164,13 +169,12 @@ export class Schedule {
    * Why no allowance is due then; null: one may be. Where that is not the end of the newest allowance's period, it is
    * the end of the period in which the account came to its plan, or its plan to an allowance, which grants none of it.
    */
-  #whyNotDue(account: Opened, planId: string, dueAt: number): string | null {
+  #whyNotDue(planId: string, dueAt: number): string | null {
     const movedAt = this.#movedAt;
     const periodEnd = this.#periodEnd;
     if (movedAt !== null && dueAt <= movedAt) return `it moved to its plan at ${instant(movedAt)}`;
     if (periodEnd !== null && dueAt < periodEnd) return `its period ends at ${instant(periodEnd)}`;
-    if (!this.#periodEndsAfter(account, dueAt - 1).includes(dueAt))
-      return 'which is no end of a period';
+    if (!this.#periodEnds(dueAt - 1).includes(dueAt)) return 'which is no end of a period';
     if (!this.#hasAllowance(planId)) {
       const since = this.#published.allowanceSince(planId, this.#cameTo);
       const isBefore = since !== null && dueAt <= since - PUBLICATION_MAX_MS;
@@ -178,22 +182,28 @@ export class Schedule {
     }
     if (movedAt === null || (periodEnd !== null && periodEnd > movedAt))
       return `its period ends at ${textOf(periodEnd)}`;
-    const ends = this.#periodEndsAfter(account, movedAt);
+    const ends = this.#periodEnds(movedAt);
     return ends.includes(dueAt) ? null : `it is due at ${ends.map(instant).join(' or ')}`;
   }
 
   /**
-   * The ends of the periods that an instant is in, of every allowance that its plans ever had. What was due before an account
-   * of UTC got its first zone was counted in whole days.
+   * The ends of the periods that an instant is in, of every allowance that its plans ever had. Until an account of UTC
+   * gets its first time zone, lengths in days and months are counted to the millisecond. What is due then stays.
    */
-  #periodEndsAfter(account: Opened, at: number): readonly number[] {
+  #periodEnds(at: number): readonly number[] {
     const periods = [...this.#versions.keys()].flatMap((id) =>
       this.#published.allowancePeriods(id, 1),
     );
-    const inUtc = account.timeZones?.[0]?.zone === 'UTC' ? [{ ...account, timeZones: null }] : [];
-    return [...new Set(periods)].flatMap((every) =>
-      [account, ...inUtc].map((one) => endOfPeriod(every, one, at)),
-    );
+    const account = this.#account;
+    const [first, second] = account.timeZones ?? [];
+    const zonedAt = first?.zone === 'UTC' && second ? second.at : Number.NEGATIVE_INFINITY;
+    const mayBeOlder = this.#allowedSince !== null && this.#allowedSince <= zonedAt;
+    return [...new Set(periods)].flatMap((every) => [
+      ...(at >= zonedAt ? [endOfPeriod(every, account, at)] : []),
+      ...(mayBeOlder
+        ? [endOfPeriod(every, { ...account, timeZones: null }, Math.min(at, zonedAt))]
+        : []),
+    ]);
   }
 
   #checkStatement(account: Account, report: Report) {

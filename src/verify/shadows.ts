@@ -3,6 +3,7 @@
  * They move no credits, so nothing of it is in the hash chain.
  */
 
+import type { Account } from '../ledger/account.ts';
 import type { EntryKind, Move } from '../ledger/entry.ts';
 import type { StoredContent } from '../ledger/entry-content.ts';
 import { readContent } from '../ledger/entry-content.ts';
@@ -10,15 +11,19 @@ import type { Row } from '../pg/table.ts';
 import { shadowDecisions, shadowUse } from '../store/tables/shadows.ts';
 import { type AccountGroup, findAccount } from './account-group.ts';
 import type { Report } from './findings.ts';
+import { overageUsed } from './moves.ts';
+import { intervalAt } from './zone-periods.ts';
 
 /** seq before the first decision. */
 const BEFORE_FIRST = 1_000_000_000_000_000n;
 
-const decision = shadowDecisions.pick('accountId', 'seq', 'at', 'kind', 'content');
+const decision = shadowDecisions.pick('accountId', 'seq', 'at', 'kind', 'refundedSeq', 'content');
 
 /** Credits of a grant that decisions took, and that their jobs hold. */
 type Sums = { spent: bigint; reserved: bigint };
 type Use = ReturnType<typeof shadowUse.read>;
+/** A decision, but for its moves. */
+type Decided = { readonly seq: bigint; readonly at: number; readonly refundedSeq: bigint | null };
 
 export async function checkShadows(group: AccountGroup): Promise<void> {
   const uses = new Map<string, Use | null>();
@@ -34,17 +39,21 @@ export async function checkShadows(group: AccountGroup): Promise<void> {
        order by account_id, seq`,
   );
   for await (const row of rows) {
-    if (!findAccount(group, row, 'shadow_decisions')) continue;
-    const { accountId, seq, kind, content } = decision.read(row);
+    const account = findAccount(group, row, 'shadow_decisions');
+    if (!account) continue;
+    const { accountId, seq, kind, content, ...decided } = decision.read(row);
     const report = (what: string) =>
       group.findings.add(accountId, `shadow decision ${seq}: ${what}`);
-    const replay = replays.get(accountId) ?? new Replay(uses.get(accountId)?.sinceSeq ?? 0n);
+    const replay =
+      replays.get(accountId) ?? new Replay(account, uses.get(accountId)?.sinceSeq ?? 0n);
     replays.set(accountId, replay);
-    replay.add(seq, movesOf(content, kind, report), report);
+    replay.add({ seq, ...decided }, movesOf(content, kind, report), report);
   }
   for (const [accountId, use] of uses) {
     const report = (what: string) => group.findings.add(accountId, `shadow mode: ${what}`);
-    if (use) (replays.get(accountId) ?? new Replay(use.sinceSeq)).compare(use, report);
+    const account = group.accounts.get(accountId);
+    if (use && account)
+      (replays.get(accountId) ?? new Replay(account, use.sinceSeq)).compare(use, report);
     replays.delete(accountId);
   }
   for (const accountId of replays.keys())
@@ -72,30 +81,61 @@ function movesOf(content: StoredContent, kind: EntryKind, report: Report): reado
 }
 
 class Replay {
+  readonly #timeZones: Account['timeZones'];
   readonly #sinceSeq: bigint;
   readonly #grants = new Map<bigint, Sums>();
+  /** When decisions used overage: a refund in a later month leaves that month's count as it is. */
+  readonly #overageAt = new Map<bigint, number>();
   #seq = BEFORE_FIRST;
+  #overage = 0n;
+  /** Where the month begins that it is of. */
+  #overageMonth = 0;
+  #overageReserved = 0n;
 
   /** What was spent up to `sinceSeq` does not count any more; what jobs hold since then does. */
-  constructor(sinceSeq: bigint) {
+  constructor({ timeZones }: Account, sinceSeq: bigint) {
+    this.#timeZones = timeZones;
     this.#sinceSeq = sinceSeq;
   }
 
-  add(seq: bigint, moves: readonly Move[], report: Report) {
+  add({ seq, at, refundedSeq }: Decided, moves: readonly Move[], report: Report) {
     if (seq !== this.#seq + 1n) report(`follows ${this.#seq}`);
     this.#seq = seq;
-    for (const { from, to, grantId, credits } of moves) {
-      if (grantId === 0n) continue;
-      const sums = this.#grants.get(grantId) ?? { spent: 0n, reserved: 0n };
-      this.#grants.set(grantId, sums);
-      const isLeft = (bucket: Move['from']) => bucket === 'available' || bucket === 'reserved';
-      if (to === 'reserved') sums.reserved += credits;
-      if (from === 'reserved') sums.reserved -= credits;
-      if (seq <= this.#sinceSeq) continue;
-      if (isLeft(from)) sums.spent += credits;
-      if (isLeft(to)) sums.spent -= credits;
+    const isCounted = seq > this.#sinceSeq;
+    const month = this.#monthOf(at);
+    if (isCounted && month !== this.#overageMonth) {
+      this.#overage = 0n;
+      this.#overageMonth = month;
+    }
+    const usedAt = this.#overageAt.get(refundedSeq ?? 0n) ?? at;
+    for (const move of moves) {
+      if (move.grantId === 0n) this.#addOverage(seq, at, move, this.#monthOf(usedAt) === month);
+      else this.#addToGrant(move, isCounted);
     }
   }
+
+  #addToGrant({ from, to, grantId, credits }: Move, isCounted: boolean) {
+    const sums = this.#grants.get(grantId) ?? { spent: 0n, reserved: 0n };
+    this.#grants.set(grantId, sums);
+    const isLeft = (bucket: Move['from']) => bucket === 'available' || bucket === 'reserved';
+    if (to === 'reserved') sums.reserved += credits;
+    if (from === 'reserved') sums.reserved -= credits;
+    if (!isCounted) return;
+    if (isLeft(from)) sums.spent += credits;
+    if (isLeft(to)) sums.spent -= credits;
+  }
+
+  #addOverage(seq: bigint, at: number, move: Move, isOfMonth: boolean) {
+    const { from, to, credits } = move;
+    if (to === 'overage_reserved') this.#overageReserved += credits;
+    if (from === 'overage_reserved') this.#overageReserved -= credits;
+    const used = overageUsed(move);
+    if (used === 0n) return;
+    this.#overageAt.set(seq, at);
+    if (isOfMonth && seq > this.#sinceSeq) this.#overage += used;
+  }
+
+  #monthOf = (at: number): number => intervalAt(this.#timeZones, 'MONTH', at).from;
 
   compare(use: Use, report: Report) {
     if (use.seq !== this.#seq) report(`its newest decision is ${this.#seq}, it says ${use.seq}`);
@@ -106,5 +146,20 @@ class Replay {
         if (said[name] !== sums[name])
           report(`${name} of grant ${grantId} is ${said[name]}, its decisions say ${sums[name]}`);
     }
+    const sums = {
+      overage: this.#overage,
+      overageMonth: this.#overageMonth,
+      overageReserved: this.#overageReserved,
+    };
+    for (const name of ['overage', 'overageMonth', 'overageReserved'] as const)
+      if (use[name] !== sums[name])
+        report(`${NAMES[name]} is ${use[name]}, its decisions say ${sums[name]}`);
   }
 }
+
+/** As they are stored. */
+const NAMES = {
+  overage: 'overage',
+  overageMonth: 'overage_month',
+  overageReserved: 'overage_reserved',
+} as const;

@@ -40,6 +40,8 @@ const filtersOf = (entries: readonly Entry[]) => {
     { operation: 'job' },
     { labels: new Map(labelsOf(2)) },
     { labelKeys: ['team'] },
+    // Which every object of JavaScript has.
+    { labelKeys: ['constructor'] },
     { reference: referenceOf(1) },
     { traceId: traceOf(1) },
     { from: entries[3]?.at, to: entries.at(-3)?.at },

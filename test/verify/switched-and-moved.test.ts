@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { publishAt } from '../../src/plan-publication.ts';
 import { verify } from '../../src/verify/verify.ts';
-import { defined, entriesOf } from '../accounts.ts';
+import { DAY, defined, entriesOf, HOUR } from '../accounts.ts';
 import { execute } from '../postgres.ts';
 import { requestId, type TestService } from '../service.ts';
 import { plan, startSampleService } from './sample-ledger.ts';
@@ -206,6 +206,62 @@ describe('allowances every 30 days before the first time zone of their account',
     const entries = await entriesOf(scrip, accountId);
     expect(entries.filter(({ kind }) => kind === Entry_Kind.GRANT).length).toBeGreaterThan(3);
     expect(await verify(scrip.databaseUrl, { accountId, all: true })).toMatchObject({ ok: true });
+  });
+});
+
+describe('the first allowance every 30 days of an account that got a time zone', () => {
+  let openedAt: number;
+  let accountIds: Record<'before' | 'after' | 'twice', string>;
+  const setZone = (accountId: string) =>
+    scrip.accounts.updateAccount({ ...named(accountId), timeZone: 'Asia/Tokyo' });
+  const moveTo = (accountId: string, planId: string) =>
+    scrip.accounts.moveAccount({ ...named(accountId), planId });
+  const dueIn = (days: number, hours: number) =>
+    new Date(openedAt + days * DAY + hours * HOUR).toISOString();
+
+  beforeAll(async () => {
+    openedAt = (Math.ceil(scrip.now() / DAY) + 1) * DAY + 9 * HOUR;
+    scrip.setNow(openedAt);
+    const open = () => scrip.open('bare');
+    accountIds = { before: await open(), after: await open(), twice: await open() };
+    const { before, after, twice } = accountIds;
+    scrip.advance(HOUR);
+    for (const accountId of [before, twice]) await moveTo(accountId, 'waterfall');
+    scrip.advance(DAY);
+    for (const accountId of [before, after, twice]) await setZone(accountId);
+    scrip.advance(DAY);
+    await moveTo(after, 'waterfall');
+    // What is due stays.
+    await moveTo(twice, 'prepaid');
+  });
+
+  const expectSound = async () => {
+    for (const accountId of Object.values(accountIds))
+      expect(await verify(scrip.databaseUrl, { accountId, all: true })).toMatchObject({ ok: true });
+  };
+
+  test('is due at the time of day of its opening, if it came to its plan before', expectSound);
+
+  test.each([
+    ['before', 30, -9],
+    ['before', 60, 0],
+    ['after', 30, 0],
+    ['after', 60, -9],
+    ['twice', 60, 0],
+  ] as const)(
+    'is not due otherwise: %s, after %i days and %i hours',
+    async (which, days, hours) => {
+      const due = dueIn(days, hours);
+      expect(await foundWith(accountIds[which], 'allowance_due_at', `'${due}'`)).toContainEqual(
+        expect.stringMatching(`^allowance_due_at is ${due}, (which is no end|it is due at)`),
+      );
+    },
+  );
+
+  test('is granted then', async () => {
+    scrip.setNow(openedAt + 65 * DAY);
+    await scrip.service.sweep();
+    await expectSound();
   });
 });
 
