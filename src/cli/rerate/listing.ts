@@ -1,6 +1,6 @@
 /** What `rerate` writes: a line for each charge or account, as a table or CSV, and the sums. */
-import { stringify } from 'csv-stringify/sync';
 import type { RecordedCharge } from '../../rerate/correction.ts';
+import { csvText } from '../csv.ts';
 import { printLines } from '../print.ts';
 import { table } from '../table.ts';
 import type { Outcome } from './apply.ts';
@@ -52,9 +52,9 @@ export function listingOf(byAccount: boolean, csv: boolean, applied: boolean): L
   const rows: (readonly string[])[] = [];
   const listed = new Set<string>();
   let account: { readonly id: string; readonly sums: Sums } | null = null;
-  if (csv) process.stdout.write(csvLine(columns));
+  if (csv) process.stdout.write(csvText([columns]));
   const put = (row: readonly string[]) => {
-    if (csv) process.stdout.write(csvLine(row));
+    if (csv) process.stdout.write(csvText([row]));
     else rows.push(row);
   };
   const endAccount = () => {
@@ -129,15 +129,3 @@ function totalText(total: Sums, applied: boolean): string {
   const text = `${total.charges} charges: ${statesText(total)}`;
   return applied ? text : `${text}; dry run: nothing was written`;
 }
-
-const NUMBER = /^-?\d+$/;
-
-/** RFC 4180. Texts that a spreadsheet would read as a formula get an apostrophe. */
-const csvLine = (row: readonly string[]): string =>
-  stringify([row], {
-    record_delimiter: 'windows',
-    escape_formulas: true,
-    cast: {
-      string: (value) => (NUMBER.test(value) ? { value, escape_formulas: false } : value),
-    },
-  });
