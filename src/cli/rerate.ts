@@ -93,13 +93,21 @@ async function rerateAll(planId: string, options: Options, listing: Listing, scr
       import('../rerate/rerate.ts'),
       import('./rerate/apply.ts'),
     ]);
-    const charges = rerate(em, filter, right, options.account ?? null);
+    const charges = notListed(listing, rerate(em, filter, right, options.account ?? null));
     const outcomes = scrip
       ? applyCorrections(scrip, charges, right.version, options.reason ?? '')
       : planned(charges);
     for await (const outcome of outcomes) listing.add(outcome);
     return 0;
   });
+}
+
+/** Where an address stops to answer, the service at the next one goes on: what is listed is not listed again. */
+async function* notListed(
+  listing: Listing,
+  charges: AsyncIterable<RatedCharge>,
+): AsyncGenerator<RatedCharge, void, void> {
+  for await (const rated of charges) if (!listing.has(rated.charge)) yield rated;
 }
 
 async function* planned(charges: AsyncIterable<RatedCharge>): AsyncGenerator<Outcome, void, void> {

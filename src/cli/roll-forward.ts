@@ -99,9 +99,9 @@ const signed = (name: FigureName, text: string): string => {
   return LOSSES.has(name) ? `-${text}` : text;
 };
 
-/** RFC 4180. Figures are as the service states them: what is lost has no sign. */
+/** Figures are as the service states them: what is lost has no sign. */
 async function writeCsv(month: string, rows: readonly RollForward[]) {
-  const { stringify } = await import('csv-stringify/sync');
+  const { csvText } = await import('./csv.ts');
   const names = FIGURES.map(columnName);
   const columns = [
     ...['month', 'plan', 'category', 'currency'],
@@ -115,7 +115,7 @@ async function writeCsv(month: string, rows: readonly RollForward[]) {
     ...FIGURES.map((name) => (row[name] ?? NOTHING).amount),
     row.revenue,
   ]);
-  process.stdout.write(stringify([columns, ...records], { record_delimiter: 'windows' }));
+  process.stdout.write(csvText([columns, ...records]));
 }
 
 const rebuild = rebuildCommand(

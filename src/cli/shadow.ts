@@ -1,17 +1,18 @@
 /** `shadow`: lets another system charge accounts while Scrip decides beside it, and compares the two. */
 import { randomUUID } from 'node:crypto';
 import type { Scrip } from '../client.ts';
+import { forEachConcurrently } from '../for-each-concurrently.ts';
 import { Account_State } from '../gen/billing/v1/account_service.ts';
 import { argumentError, exitWith } from './command.ts';
 import { DIFFERENT, NOT_FOUND } from './exit-codes.ts';
 import { toJson } from './json.ts';
-import { instantOption } from './options.ts';
+import { firstOf, instantOption } from './options.ts';
 import { printLines } from './print.ts';
 import { deadline, type ServiceOptions, serviceCommand, withService } from './service-call.ts';
 import { type ComparedBy, Comparing } from './shadow/compare.ts';
 import { OldChargeError, readOldCharges } from './shadow/old-charges.ts';
 import { reportJson, reportLines } from './shadow/report.ts';
-import { ShadowCharges } from './shadow/shadow-charges.ts';
+import { type ShadowCharge, ShadowCharges } from './shadow/shadow-charges.ts';
 
 type SwitchOptions = ServiceOptions & { readonly reason: string; readonly plan?: string };
 
@@ -52,22 +53,16 @@ export const shadowOff = switchCommand(
   ['acme --reason "cut-over, ticket 17"', '--plan verts --reason "cut-over, ticket 17"'],
 );
 
-const PAGE_SIZE = 1_000;
 const AT_ONCE = 20;
 
 async function accountsUnder({ accounts }: Scrip, planId: string): Promise<readonly string[]> {
-  const ids: string[] = [];
-  let pageToken = '';
-  do {
-    const page = await accounts.listAccounts(
-      { planId, pageSize: PAGE_SIZE, pageToken },
-      deadline(),
-    );
-    for (const { accountId, state } of page.accounts)
-      if (state !== Account_State.CLOSED) ids.push(accountId);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '');
-  return ids;
+  const { rows } = await firstOf(Number.POSITIVE_INFINITY, async (pageToken, pageSize) => {
+    const page = await accounts.listAccounts({ planId, pageSize, pageToken }, deadline());
+    return [page.accounts, page.nextPageToken];
+  });
+  return rows.flatMap(({ accountId, state }) =>
+    state === Account_State.CLOSED ? [] : [accountId],
+  );
 }
 
 /** Run again after a failure, it does the rest: an account that is in the mode already is left as it is. */
@@ -78,16 +73,19 @@ async function setShadowModes(
   reason: string,
 ) {
   const done = { changed: 0, unchanged: 0 };
-  const left = [...accountIds];
-  const work = async () => {
-    for (let accountId = left.shift(); accountId !== undefined; accountId = left.shift()) {
-      const request = { accountId, enabled, reason, requestId: randomUUID() };
+  const failures: unknown[] = [];
+  await forEachConcurrently(accountIds, AT_ONCE, null, async (accountId) => {
+    if (failures.length > 0) return;
+    const request = { accountId, enabled, reason, requestId: randomUUID() };
+    try {
       const { entrySeq } = await accounts.setShadowMode(request, deadline());
       if (entrySeq > 0n) done.changed += 1;
       else done.unchanged += 1;
+    } catch (error) {
+      failures.push(error);
     }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  });
+  if (failures.length > 0) throw failures[0];
   return done;
 }
 
@@ -124,7 +122,8 @@ export const shadowReport = serviceCommand('report', {
       const by: ComparedBy = byDay ? 'day' : 'id';
       const comparing = new Comparing(by);
       if (file !== undefined) await addFile(comparing, file, options);
-      await withService(options, (scrip) => addDecisions(comparing, scrip, options));
+      const charges = await withService(options, (scrip) => readCharges(scrip, options));
+      for (const charge of charges) comparing.add(charge);
       const comparison = comparing.finish();
       const isCompared = file !== undefined;
       if (json) printLines([toJson(reportJson(comparison, isCompared), 2)]);
@@ -151,18 +150,25 @@ async function addFile(comparing: Comparing, file: string, options: ReportOption
   }
 }
 
-async function addDecisions(comparing: Comparing, { accounts }: Scrip, options: ReportOptions) {
-  const { account: accountId = '', from, to } = options;
-  const charges = new ShadowCharges();
+const PAGE_SIZE = 1_000;
+
+/** Compares nothing yet: where an address stops to answer, all is read again at the next. */
+async function readCharges(
+  { accounts }: Scrip,
+  { account: accountId = '', from, to }: ReportOptions,
+): Promise<readonly ShadowCharge[]> {
+  const charges: ShadowCharge[] = [];
+  const decided = new ShadowCharges();
   let pageToken = '';
   do {
     // A job may have begun before: all decisions up to the end are read.
     const request = { accountId, pageSize: PAGE_SIZE, pageToken, to };
     const page = await accounts.listShadowDecisions(request, deadline());
     for (const decision of page.decisions) {
-      const charge = charges.add(decision);
-      if (charge && (from === undefined || charge.at >= from.getTime())) comparing.add(charge);
+      const charge = decided.add(decision);
+      if (charge && (from === undefined || charge.at >= from.getTime())) charges.push(charge);
     }
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
+  return charges;
 }

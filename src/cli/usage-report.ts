@@ -184,9 +184,9 @@ function linesOf(rows: readonly UsageSum[], options: Options): readonly string[]
   );
 }
 
-/** RFC 4180. A column for each quantity; texts that a spreadsheet would read as a formula get an apostrophe. */
+/** A column for each quantity. */
 async function writeCsv(rows: readonly UsageSum[], options: Options) {
-  const { stringify } = await import('csv-stringify/sync');
+  const { csvText } = await import('./csv.ts');
   const keys = keysOf(options);
   const quantities = [...new Set(rows.flatMap((row) => [...row.quantities.keys()]))].sort();
   const columns = [
@@ -199,13 +199,7 @@ async function writeCsv(rows: readonly UsageSum[], options: Options) {
     ...[row.count, row.credits, row.refunded],
     ...quantities.map((name) => row.quantities.get(name) ?? 0n),
   ]);
-  process.stdout.write(
-    stringify([columns, ...records], {
-      record_delimiter: 'windows',
-      escape_formulas: true,
-      cast: { bigint: (value) => value.toString() },
-    }),
-  );
+  process.stdout.write(csvText([columns, ...records]));
 }
 
 const rebuild = rebuildCommand(

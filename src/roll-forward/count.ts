@@ -3,15 +3,19 @@
  * comes after them and moves the positions on: an entry counts exactly once, whichever replica counts it and
  * wherever it is killed. PostgreSQL does all of it; no entry is sent.
  */
-import type { CountedAccounts } from '../entry-follower.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import { allCurrencies } from '../pricing/currencies.ts';
 import { allowScans } from '../queries/allow-scans.ts';
+import { newestSeqs } from '../queries/entries.ts';
+import {
+  type EntryPage,
+  type EntryPosition,
+  outcomeOf,
+  type PassedEntries,
+  pagesOf,
+} from '../queries/entry-pages.ts';
 import { COUNT_SQL } from './count-sql.ts';
-
-/** `entries`: how many were passed. */
-export type Counted = CountedAccounts & { readonly entries: number };
 
 /** Counts up to `entriesMax` entries of these accounts. An account that somebody else counts is left out, or waited for. */
 export async function countMovements(
@@ -19,7 +23,7 @@ export async function countMovements(
   accountIds: readonly string[],
   entriesMax: number,
   ifLocked: 'skip' | 'wait',
-): Promise<Counted> {
+): Promise<PassedEntries> {
   return await em.transactional((em) => countHere(em, accountIds, entriesMax, ifLocked));
 }
 
@@ -29,20 +33,14 @@ export async function countHere(
   accountIds: readonly string[],
   entriesMax: number,
   ifLocked: 'skip' | 'wait',
-): Promise<Counted> {
+): Promise<PassedEntries> {
   await insertPositions(em, accountIds);
   const ours = await lock(em, accountIds, ifLocked);
-  const newest = await newestOf(em, accountIds);
-  const pages = pagesOf(ours, newest, BigInt(entriesMax));
+  // After the locks were had: what somebody else has counted meanwhile is not counted again.
+  const newest = await newestSeqs(em, accountIds);
+  const pages = pagesOf(ours, newest, entriesMax);
   await count(em, pages);
-  const isDone = ({ accountId, upTo }: Page) => upTo >= (newest.get(accountId) ?? 0n);
-  const idsOf = (some: readonly Page[]) => some.map(({ accountId }) => accountId);
-  return {
-    done: idsOf(pages.filter(isDone)),
-    unfinished: idsOf(pages.filter((page) => !isDone(page))),
-    locked: accountIds.filter((accountId) => newest.has(accountId) && !ours.has(accountId)),
-    entries: Number(pages.reduce((sum, { after, upTo }) => sum + upTo - after, 0n)),
-  };
+  return outcomeOf(accountIds, pages, newest);
 }
 
 async function insertPositions(em: Em, accountIds: readonly string[]) {
@@ -63,51 +61,19 @@ async function lock(
   em: Em,
   accountIds: readonly string[],
   ifLocked: 'skip' | 'wait',
-): Promise<ReadonlyMap<string, bigint>> {
+): Promise<readonly EntryPosition[]> {
   const rows = await query<{ account_id: string; seq: string }>(
     em,
     `select account_id, seq from roll_forward_positions where account_id = any($1::text[])
      order by account_id for update ${ifLocked === 'skip' ? 'skip locked' : ''}`,
     [accountIds],
   );
-  return new Map(rows.map(({ account_id, seq }) => [account_id, BigInt(seq)]));
-}
-
-/** Is read after the locks were had: what somebody else has counted meanwhile is not counted again. */
-async function newestOf(
-  em: Em,
-  accountIds: readonly string[],
-): Promise<ReadonlyMap<string, bigint>> {
-  const rows = await query<{ account_id: string; seq: string }>(
-    em,
-    'select account_id, seq from accounts where account_id = any($1::text[])',
-    [accountIds],
-  );
-  return new Map(rows.map(({ account_id, seq }) => [account_id, BigInt(seq)]));
-}
-
-/** The next entries of an account: after < seq <= upTo. */
-type Page = { readonly accountId: string; readonly after: bigint; readonly upTo: bigint };
-
-/** Divides what may be read among the accounts. */
-function pagesOf(
-  positions: ReadonlyMap<string, bigint>,
-  newest: ReadonlyMap<string, bigint>,
-  entriesMax: bigint,
-): readonly Page[] {
-  let left = entriesMax;
-  return [...positions].map(([accountId, after]) => {
-    const last = newest.get(accountId) ?? 0n;
-    const most = after + left;
-    const upTo = last < most ? last : most;
-    left -= upTo > after ? upTo - after : 0n;
-    return { accountId, after, upTo };
-  });
+  return rows.map(({ account_id: accountId, seq }) => ({ accountId, seq: BigInt(seq) }));
 }
 
 const OTHER_DECIMALS = allCurrencies().filter(({ decimals }) => decimals !== 2);
 
-async function count(em: Em, pages: readonly Page[]) {
+async function count(em: Em, pages: readonly EntryPage[]) {
   const toCount = pages.filter(({ after, upTo }) => upTo > after);
   if (toCount.length === 0) return;
   await allowScans(em);

@@ -1,17 +1,18 @@
 /** Makes the sums of roll-forwards anew from the entries. Roll-forwards show the old sums until the new ones are whole. */
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { hasArchivedEntries } from '../queries/archived-accounts.ts';
+import { withAllEntries } from '../queries/archived-accounts.ts';
 import { rollForwardSums } from '../store/tables/roll-forward.ts';
 import { countHere } from './count.ts';
 
 const PAGE_SIZE = 100_000;
 
-/** Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. */
+/**
+ * Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. Throws an
+ * ArchivedEntriesError for an account with archived entries.
+ */
 export async function rebuildRollForward(em: Em, accountId: string): Promise<number | null> {
-  if (await hasArchivedEntries(em, accountId))
-    throw new Error(`account ${accountId} has archived entries, which are not counted anew`);
-  return await em.transactional(async (em) => {
+  return await withAllEntries(em, accountId, async (em) => {
     // Locks the position, or makes it.
     const { locked, done, unfinished } = await countHere(em, [accountId], 0, 'wait');
     if (locked.length + done.length + unfinished.length === 0) return null;

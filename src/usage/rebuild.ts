@@ -1,18 +1,19 @@
 /** Makes usage rollups anew from the entries. Reports show the old rows until the new ones are whole. */
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
-import { hasArchivedEntries } from '../queries/archived-accounts.ts';
+import { withAllEntries } from '../queries/archived-accounts.ts';
 import { usageQuantities, usageRollups } from '../store/tables/usage-rollups.ts';
 import { rollUpHere } from './roll-up.ts';
 
 /** Entries that are in memory at the same time. */
 const PAGE_SIZE = 10_000;
 
-/** Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. */
+/**
+ * Of one account, in one transaction. Resolves to how many entries it passed; null: there is no such account. Throws an
+ * ArchivedEntriesError for an account with archived entries.
+ */
 export async function rebuildUsage(em: Em, accountId: string): Promise<number | null> {
-  if (await hasArchivedEntries(em, accountId))
-    throw new Error(`account ${accountId} has archived entries, which are not counted anew`);
-  return await em.transactional(async (em) => {
+  return await withAllEntries(em, accountId, async (em) => {
     // Locks the position, or makes it.
     const { locked, done, unfinished } = await rollUpHere(em, [accountId], 0, 'wait');
     if (locked.length + done.length + unfinished.length === 0) return null;

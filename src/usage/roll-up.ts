@@ -3,11 +3,11 @@
  * reads what comes after them, adds it to the rows and moves the positions on. So an entry is counted exactly once,
  * whichever replica does it and wherever it is killed.
  */
-import type { CountedAccounts } from '../entry-follower.ts';
 import { bulkAdd, bulkUpdate } from '../pg/bulk.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import { newestSeqs } from '../queries/entries.ts';
+import { type EntryPage, outcomeOf, type PassedEntries, pagesOf } from '../queries/entry-pages.ts';
 import {
   countedEntries,
   countedEntriesBySeq,
@@ -34,9 +34,6 @@ const addRollups = bulkAdd(usageRollups);
 const addQuantities = bulkAdd(usageQuantities);
 const updatePositions = bulkUpdate(usagePositions);
 
-/** `entries`: how many were passed. */
-export type RolledUp = CountedAccounts & { readonly entries: number };
-
 /**
  * Counts up to about `entriesMax` entries of these accounts. An account whose position is locked is left out
  * (`skip`), or waited for.
@@ -46,7 +43,7 @@ export async function rollUp(
   accountIds: readonly string[],
   entriesMax: number,
   ifLocked: 'skip' | 'wait',
-): Promise<RolledUp> {
+): Promise<PassedEntries> {
   return await em.transactional((em) => rollUpHere(em, accountIds, entriesMax, ifLocked));
 }
 
@@ -56,19 +53,15 @@ export async function rollUpHere(
   accountIds: readonly string[],
   entriesMax: number,
   ifLocked: 'skip' | 'wait',
-): Promise<RolledUp> {
+): Promise<PassedEntries> {
   const [positions, newest] = await lock(em, accountIds, ifLocked);
-  const pages = pagesOf(positions, newest, BigInt(entriesMax));
+  const pages = pagesOf(positions, newest, entriesMax);
   const counted = await count(em, pages);
   await write(em, pages, counted);
-  return outcome(accountIds, pages, newest);
+  return outcomeOf(accountIds, pages, newest);
 }
 
-/** The next entries of an account. */
-type Page = {
-  readonly position: UsagePosition;
-  readonly upTo: bigint;
-};
+type Page = UsagePosition & EntryPage;
 
 /**
  * Positions that are ours now, and the seqs of the newest entries. Those are read after the locks were had: what
@@ -95,31 +88,10 @@ async function lock(em: Em, accountIds: readonly string[], ifLocked: 'skip' | 'w
   return [rows.map(usagePositions.read), newest] as const;
 }
 
-/** Divides what may be read among the accounts. */
-function pagesOf(
-  positions: readonly UsagePosition[],
-  newest: ReadonlyMap<string, bigint>,
-  entriesMax: bigint,
-): readonly Page[] {
-  let left = entriesMax;
-  return positions.map((position) => {
-    const last = newest.get(position.accountId) ?? 0n;
-    const most = position.seq + left;
-    const upTo = last < most ? last : most;
-    left -= upTo - position.seq;
-    return { position, upTo };
-  });
-}
-
 async function count(em: Em, pages: readonly Page[]): Promise<readonly UsageOfPage[]> {
-  const ranges = pages.map(({ position, upTo }) => ({
-    accountId: position.accountId,
-    after: position.seq,
-    upTo,
-  }));
-  const entries = await countedEntries(em, ranges);
+  const entries = await countedEntries(em, pages);
   return await Promise.all(
-    pages.map(async ({ position: { accountId, labels }, upTo }, index) => {
+    pages.map(async ({ accountId, labels, upTo }, index) => {
       const own = entries[index] ?? [];
       return tallyUsage(own, await referredBy(em, accountId, own, upTo), labels);
     }),
@@ -144,15 +116,15 @@ async function referredBy(
 }
 
 async function write(em: Em, pages: readonly Page[], counted: readonly UsageOfPage[]) {
-  const forgetting = pages.flatMap(({ position }, index) =>
-    counted[index]?.forgetsLabels ? [position.accountId] : [],
+  const forgetting = pages.flatMap(({ accountId }, index) =>
+    counted[index]?.forgetsLabels ? [accountId] : [],
   );
   if (forgetting.length > 0) await forgetLabels(em, forgetting);
-  const sums = pages.flatMap(({ position: { accountId } }, index) =>
+  const sums = pages.flatMap(({ accountId }, index) =>
     (counted[index]?.sums ?? []).map((sum) => ({ accountId, ...sum })),
   );
-  const moved = pages.flatMap(({ position: { accountId, seq }, upTo }, index) =>
-    upTo > seq ? [{ accountId, seq: upTo, labels: counted[index]?.labels ?? null }] : [],
+  const moved = pages.flatMap(({ accountId, after, upTo }, index) =>
+    upTo > after ? [{ accountId, seq: upTo, labels: counted[index]?.labels ?? null }] : [],
   );
   const statements = [
     ...addRollups(
@@ -185,20 +157,4 @@ async function forgetLabels(em: Em, accountIds: readonly string[]) {
       `delete from ${name} where account_id = any($1::text[]) and (label <> '' or beyond)`,
       [accountIds],
     );
-}
-
-function outcome(
-  accountIds: readonly string[],
-  pages: readonly Page[],
-  newest: ReadonlyMap<string, bigint>,
-): RolledUp {
-  const ours = new Set(pages.map(({ position }) => position.accountId));
-  const isDone = ({ position, upTo }: Page) => upTo >= (newest.get(position.accountId) ?? 0n);
-  const idsOf = (some: readonly Page[]) => some.map(({ position }) => position.accountId);
-  return {
-    done: idsOf(pages.filter(isDone)),
-    unfinished: idsOf(pages.filter((page) => !isDone(page))),
-    locked: accountIds.filter((accountId) => newest.has(accountId) && !ours.has(accountId)),
-    entries: Number(pages.reduce((sum, { position, upTo }) => sum + upTo - position.seq, 0n)),
-  };
 }

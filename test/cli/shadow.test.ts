@@ -3,9 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ListShadowDecisionsRequest } from '../../src/gen/billing/v1/account_service.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { defined, grant, INSPECT, UPSCALE } from '../accounts.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
+import { failAfter } from './failing-proxy.ts';
 import { capture } from './in-process.ts';
 
 let scrip: TestService;
@@ -21,10 +23,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function run(...args: readonly string[]) {
-  const { exitCode, lines } = await capture(['shadow', ...args], {
-    SCRIP_ADDRESS: `127.0.0.1:${scrip.service.port}`,
-  });
+const address = () => `127.0.0.1:${scrip.service.port}`;
+const run = (...args: readonly string[]) => runAt(address(), ...args);
+
+async function runAt(addresses: string, ...args: readonly string[]) {
+  const { exitCode, lines } = await capture(['shadow', ...args], { SCRIP_ADDRESS: addresses });
   return { exitCode, lines: lines.map(({ text }) => text) };
 }
 
@@ -158,6 +161,21 @@ describe('shadow report', () => {
       ],
     });
     expect((await run('report', path)).lines[0]).toContain('has no id: compare --by-day');
+  });
+
+  test('counts nothing twice where an address stops to answer between two pages', async () => {
+    const path = '/billing.v1.AccountService/ListShadowDecisions';
+    const inPages = (request: Buffer) => {
+      const read = ListShadowDecisionsRequest.decode(request);
+      return Buffer.from(ListShadowDecisionsRequest.encode({ ...read, pageSize: 3 }).finish());
+    };
+    const first = await failAfter(1, path, address(), inPages);
+    const compared = await runAt(
+      `${first.address},${address()}`,
+      ...['report', await file('charges.jsonl', jsonLines(OLD))],
+    );
+    first.stop();
+    expect(compared).toEqual({ exitCode: 1, lines: COMPARED });
   });
 
   test('leaves out what was before and after', async () => {

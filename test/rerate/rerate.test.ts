@@ -10,6 +10,7 @@ import { rerate } from '../../src/rerate/rerate.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { balanceOf, defined, entriesOf, grant, HOUR } from '../accounts.ts';
+import { failAfter } from '../cli/failing-proxy.ts';
 import { capture } from '../cli/in-process.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
@@ -45,7 +46,7 @@ const versions = (planId: string, overage = '') => [
 ];
 
 /** Each test has a plan of its own, so that it rerates its own charges. */
-const NAMES = Array.from({ length: 14 }, (_, index) => `plan-${index + 1}`);
+const NAMES = Array.from({ length: 15 }, (_, index) => `plan-${index + 1}`);
 const BY_PLAN = [...NAMES.map((name) => versions(name)), versions('metered', OVERAGE)];
 let plans = 0;
 let planId: string;
@@ -88,10 +89,13 @@ const read = (accountId: string, count: bigint) =>
   scrip.billing.charge({ ...named(accountId), usages: pages(count) });
 const look = (accountId: string) => scrip.billing.charge({ ...named(accountId), usages: LOOK });
 
-async function run(...args: string[]) {
+const address = () => `127.0.0.1:${scrip.service.port}`;
+const run = (...args: string[]) => runAt(address(), ...args);
+
+async function runAt(addresses: string, ...args: string[]) {
   const { exitCode, lines } = await capture(['rerate', planId, ...args], {
     DATABASE_URL: scrip.databaseUrl,
-    SCRIP_ADDRESS: `127.0.0.1:${scrip.service.port}`,
+    SCRIP_ADDRESS: addresses,
   });
   const textOf = (of: string) => lines.flatMap(({ stream, text }) => (stream === of ? text : []));
   return { exitCode, stdout: textOf('stdout'), stderr: textOf('stderr').join('\n') };
@@ -192,6 +196,21 @@ describe('--apply', () => {
       caller: 'ops:anna',
       details: mapOf({ reason: 'a wrong price' }),
     });
+  });
+
+  test('lists each charge once where an address stops to answer on the way', async () => {
+    const accountId = await open();
+    for (let charges = 0; charges < 70; charges++) await look(accountId);
+    const first = await failAfter(67, '/billing.v1.BillingService/Charge', address());
+    const addresses = `${first.address},${address()}`;
+    const { exitCode, stdout, stderr } = await runAt(addresses, ...RIGHT, ...APPLY, '--csv');
+    first.stop();
+    expect(exitCode).toBe(0);
+    const entries = stdout.slice(1).map((line) => line.split(',')[1]);
+    expect(new Set(entries).size).toBe(70);
+    expect(entries).toHaveLength(70);
+    expect(stderr).toMatch(/^70 charges: /);
+    expect(await available(accountId)).toBe(1_000n - 70n * 4n);
   });
 
   test('charges what was too little, with the labels and a reference to the charge', async () => {

@@ -1,10 +1,13 @@
 /** Counting: the same sums in pages of any size, by one or by several, and made anew. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { connect, type Orm } from '../../src/pg/orm.ts';
+import { query } from '../../src/pg/query.ts';
+import { withAllEntries } from '../../src/queries/archived-accounts.ts';
 import { countMovements } from '../../src/roll-forward/count.ts';
 import { rebuildRollForward } from '../../src/roll-forward/rebuild.ts';
 import { entities } from '../../src/store/tables/index.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { capture } from '../cli/in-process.ts';
 import { execute } from '../postgres.ts';
 import {
   type SampleService,
@@ -127,5 +130,42 @@ describe('the sums are the same', () => {
     for (const accountId of accountIds) await rebuildRollForward(orm.em.fork(), accountId);
     expect(await sums()).toEqual(before);
     expect(await rebuildRollForward(orm.em.fork(), 'nobody')).toBeNull();
+  });
+});
+
+describe('entries that are archived', () => {
+  const archive = (accountId: string) =>
+    execute(
+      scrip.databaseUrl,
+      'insert into archived_accounts (account_id, seq, at, requests_seq) values ($1, 1, now(), 1)',
+      [accountId],
+    );
+  afterEach(() => execute(scrip.databaseUrl, 'delete from archived_accounts'));
+
+  test('while an account is made anew undo it', async () => {
+    const before = await sums();
+    const [accountId = ''] = accountIds;
+    const rebuilt = withAllEntries(orm.em.fork(), accountId, async (em) => {
+      await query(em, 'delete from roll_forward_sums where account_id = $1', [accountId]);
+      await archive(accountId);
+    });
+    await expect(rebuilt).rejects.toThrow('has archived entries');
+    expect(await sums()).toEqual(before);
+  });
+
+  test('keep no other account from being made anew', async () => {
+    const before = await sums();
+    await archive(accountIds.toSorted()[0] ?? '');
+    const { exitCode, lines } = await capture(['roll-forward', 'rebuild'], {
+      DATABASE_URL: scrip.databaseUrl,
+    });
+    expect({ exitCode, said: lines.map(({ text }) => text) }).toEqual({
+      exitCode: 0,
+      said: [
+        'left as they are: 1 accounts with archived entries',
+        expect.stringMatching(`^rebuilt \\(accounts ${accountIds.length - 1},`),
+      ],
+    });
+    expect(await sums()).toEqual(before);
   });
 });

@@ -2,9 +2,9 @@
  * Accounts of a CSV file. Each row says in `row` what it is: an account, or a grant, purchase, month or usage of the
  * account above it. The columns of a row are those of its kind; the others are empty.
  */
-import { createReadStream } from 'node:fs';
-import { CsvError, parse } from 'csv-parse';
+import { CsvError } from 'csv-parse';
 import { suggestion } from '../../nearest-name.ts';
+import { csvRows } from '../read-rows.ts';
 import type { Mistake, RawAccount } from './read-records.ts';
 
 const SPENDING = ['credits', 'spent', 'spent_this_month'] as const;
@@ -57,27 +57,16 @@ type Draft = {
   readonly usage: { readonly line: number; readonly value: object }[];
 };
 
-type ParsedRow = { readonly record: Cells; readonly info: { readonly lines: number } };
-
 export async function* csvAccounts(path: string): AsyncGenerator<RawAccount | Mistake, void, void> {
   const unknown: string[] = [];
-  const parser = parse({
-    bom: true,
-    info: true,
-    skip_empty_lines: true,
-    trim: true,
-    columns: (names: readonly string[]) => {
-      unknown.push(...names.filter((name) => !ALL_COLUMNS.has(name)));
-      return [...names];
-    },
-  });
-  const file = createReadStream(path);
-  file.on('error', (error) => parser.destroy(error));
+  const rows = csvRows(path, (names) =>
+    unknown.push(...names.filter((name) => !ALL_COLUMNS.has(name))),
+  );
   const accounts = new Accounts();
   try {
-    for await (const { record, info } of file.pipe(parser) as AsyncIterable<ParsedRow>) {
+    for await (const { line, cells } of rows) {
       for (const name of unknown.splice(0)) yield unknownColumn(name);
-      yield* accounts.addRow(record, info.lines);
+      yield* accounts.addRow(cells, line);
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;

@@ -1,7 +1,6 @@
 /** Reads an import file record by record: whatever its size, one account of it is in memory. */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { formatPath, validate } from '../../pricing/plan-file/validation-error.ts';
+import { isCsv, jsonRows } from '../read-rows.ts';
 import { csvAccounts } from './csv-accounts.ts';
 import { type ImportRecord, RECORD } from './record.ts';
 
@@ -27,7 +26,7 @@ export type ReadAccount = Pick<RawAccount, 'line' | 'lineOf'> &
 
 /** The format follows from the name of the file. */
 export async function* readRecords(path: string): AsyncGenerator<ReadAccount, void, void> {
-  const accounts = /\.csv$/i.test(path) ? csvAccounts(path) : jsonAccounts(path);
+  const accounts = isCsv(path) ? csvAccounts(path) : jsonAccounts(path);
   const lines = new Map<string, number>();
   for await (const account of accounts) {
     if ('line' in account && 'value' in account) yield readAccount(account, lines);
@@ -60,16 +59,9 @@ function readAccount(account: RawAccount, lines: Map<string, number>): ReadAccou
   };
 }
 
-/** JSON lines: one object per line. Empty lines are passed over. */
 async function* jsonAccounts(path: string): AsyncGenerator<RawAccount | Mistake, void, void> {
-  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
-  let line = 0;
-  for await (const text of lines) {
-    line += 1;
-    if (text.trim() === '') continue;
-    const value = parseObject(text);
-    const here = line;
-    if (value) yield { line, lineOf: () => here, value };
+  for await (const { line, value } of jsonRows(path)) {
+    if (value) yield { line, lineOf: () => line, value };
     else
       yield {
         line,
@@ -78,16 +70,5 @@ async function* jsonAccounts(path: string): AsyncGenerator<RawAccount | Mistake,
         reason: 'INVALID_FIELD',
         message: 'is not one JSON object',
       };
-  }
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? { ...value }
-      : null;
-  } catch {
-    return null;
   }
 }

@@ -1,5 +1,6 @@
 /** What `rerate` writes: a line for each charge or account, as a table or CSV, and the sums. */
-import { stringify } from 'csv-stringify/sync';
+import type { RecordedCharge } from '../../rerate/correction.ts';
+import { csvText } from '../csv.ts';
 import { printLines } from '../print.ts';
 import { table } from '../table.ts';
 import type { Outcome } from './apply.ts';
@@ -30,6 +31,7 @@ function addTo(sums: Sums, { correction, state }: Outcome) {
 
 export type Listing = {
   readonly add: (outcome: Outcome) => void;
+  readonly has: (charge: RecordedCharge) => boolean;
   /** Writes what is left, and the sums of all beside the output. */
   readonly end: () => void;
   /** Whether nothing is left to be corrected. */
@@ -48,18 +50,21 @@ export function listingOf(byAccount: boolean, csv: boolean, applied: boolean): L
   const total = noSums();
   const columns = byAccount ? ACCOUNT_COLUMNS : CHARGE_COLUMNS;
   const rows: (readonly string[])[] = [];
+  const listed = new Set<string>();
   let account: { readonly id: string; readonly sums: Sums } | null = null;
-  if (csv) process.stdout.write(csvLine(columns));
+  if (csv) process.stdout.write(csvText([columns]));
   const put = (row: readonly string[]) => {
-    if (csv) process.stdout.write(csvLine(row));
+    if (csv) process.stdout.write(csvText([row]));
     else rows.push(row);
   };
   const endAccount = () => {
     if (account && byAccount) put(accountRow(account.id, account.sums));
   };
   return {
+    has: (charge) => listed.has(nameOf(charge)),
     add(outcome) {
       const { accountId } = outcome.charge;
+      listed.add(nameOf(outcome.charge));
       if (account?.id !== accountId) {
         endAccount();
         account = { id: accountId, sums: noSums() };
@@ -78,6 +83,8 @@ export function listingOf(byAccount: boolean, csv: boolean, applied: boolean): L
     },
   };
 }
+
+const nameOf = ({ accountId, seq }: RecordedCharge): string => `${accountId}:${seq}`;
 
 const NUMBERS = new Set(['entry', 'version', 'charges', 'charged', 'should_cost', 'difference']);
 
@@ -122,15 +129,3 @@ function totalText(total: Sums, applied: boolean): string {
   const text = `${total.charges} charges: ${statesText(total)}`;
   return applied ? text : `${text}; dry run: nothing was written`;
 }
-
-const NUMBER = /^-?\d+$/;
-
-/** RFC 4180. Texts that a spreadsheet would read as a formula get an apostrophe. */
-const csvLine = (row: readonly string[]): string =>
-  stringify([row], {
-    record_delimiter: 'windows',
-    escape_formulas: true,
-    cast: {
-      string: (value) => (NUMBER.test(value) ? { value, escape_formulas: false } : value),
-    },
-  });

@@ -1,9 +1,8 @@
 /** Reads what another system charged: JSON lines, or CSV where the name of the file says so. */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { CsvError, parse } from 'csv-parse';
+import { CsvError } from 'csv-parse';
 import { z } from 'zod';
 import { instant } from '../../pricing/plan-file/scalar-schemas.ts';
+import { csvRows, isCsv, jsonRows } from '../read-rows.ts';
 import type { OldCharge } from './compare.ts';
 
 const CHARGE = z.strictObject({
@@ -20,7 +19,7 @@ const CHARGE = z.strictObject({
 export class OldChargeError extends Error {}
 
 export async function* readOldCharges(path: string): AsyncGenerator<OldCharge, void, void> {
-  const rows = /\.csv$/i.test(path) ? csvRows(path) : jsonRows(path);
+  const rows = isCsv(path) ? csvCharges(path) : jsonCharges(path);
   for await (const { line, value } of rows) {
     const read = CHARGE.safeParse(value);
     if (!read.success) throw new OldChargeError(`line ${line}: ${describe(read.error)}`);
@@ -34,43 +33,18 @@ const describe = ({ issues }: z.ZodError): string =>
     .map(({ path, message }) => [path.join('.'), message].filter(Boolean).join(': '))
     .join('; ');
 
-type Line = { readonly line: number; readonly value: unknown };
+type Row = { readonly line: number; readonly value: unknown };
 
-async function* jsonRows(path: string): AsyncGenerator<Line, void, void> {
-  const lines = createInterface({ input: createReadStream(path, 'utf8'), crlfDelay: Infinity });
-  let line = 0;
-  for await (const text of lines) {
-    line += 1;
-    if (text.trim() !== '') yield { line, value: parseJson(text, line) };
+async function* jsonCharges(path: string): AsyncGenerator<Row, void, void> {
+  for await (const { line, value } of jsonRows(path)) {
+    if (value === null) throw new OldChargeError(`line ${line}: is not one JSON object`);
+    yield { line, value };
   }
 }
 
-function parseJson(text: string, line: number): unknown {
+async function* csvCharges(path: string): AsyncGenerator<Row, void, void> {
   try {
-    return JSON.parse(text);
-  } catch {
-    throw new OldChargeError(`line ${line}: is not one JSON object`);
-  }
-}
-
-type ParsedRow = {
-  readonly record: Readonly<Record<string, string>>;
-  readonly info: { readonly lines: number };
-};
-
-async function* csvRows(path: string): AsyncGenerator<Line, void, void> {
-  const parser = parse({
-    bom: true,
-    info: true,
-    skip_empty_lines: true,
-    trim: true,
-    columns: true,
-  });
-  const file = createReadStream(path);
-  file.on('error', (error) => parser.destroy(error));
-  try {
-    for await (const { record, info } of file.pipe(parser) as AsyncIterable<ParsedRow>)
-      yield { line: info.lines, value: record };
+    for await (const { line, cells } of csvRows(path)) yield { line, value: cells };
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     throw new OldChargeError(`line ${error['lines']}: cannot be read: ${error.message}`);

@@ -1,5 +1,4 @@
 /** GetRollForward: what became of unspent credits in a month, and of what was paid for them. */
-
 import { Grant_Category } from '../../gen/billing/v1/ledger.ts';
 import type {
   GetRollForwardRequest,
@@ -20,7 +19,6 @@ import type { Movement } from '../../store/tables/roll-forward.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { readInCells } from '../call/in-cell.ts';
-
 import type { ServiceContext } from '../service-context.ts';
 import { checkMonth, isMonth } from './month.ts';
 import { requirePlan } from './require-plan.ts';
