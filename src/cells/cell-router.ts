@@ -5,6 +5,7 @@
 import { Failure } from '../failure.ts';
 import type { CellMap } from './cell-map.ts';
 import { slotOf } from './slot.ts';
+import { slotsOf } from './slot-ranges.ts';
 
 export const cellUnavailable = (cell: string): Failure =>
   new Failure(
@@ -167,7 +168,7 @@ export class CellRouter<Cell> {
     return this.names.map((name) => ({
       name,
       isReachable: this.#running.has(name) && !this.#unreachable.has(name),
-      slots: this.#map.cells.filter((cell) => cell === name).length,
+      slots: slotsOf(this.#map, name).length,
     }));
   }
 

@@ -3,7 +3,7 @@
  * decides: a move is done once that row says SWITCHED, in the same transaction that makes the accounts visible there.
  */
 import type pg from 'pg';
-import type { SlotRange } from '../cells/cell-map.ts';
+import type { SlotRange } from '../cells/slot-ranges.ts';
 import type { MovePhase } from '../store/tables/slot-moves.ts';
 
 export type SlotMove = {

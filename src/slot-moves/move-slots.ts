@@ -8,6 +8,7 @@ import type pg from 'pg';
 import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { recordCell } from '../cells/recorded-map.ts';
+import { slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { compareCopies } from './compare.ts';
 import { AccountCopy } from './copy-accounts.ts';
 import { drain, fenceSlots, hasFence, installGuard } from './guard.ts';
@@ -21,7 +22,7 @@ import {
   setPhase,
 } from './move-record.ts';
 import { lockMoves, openSession } from './session.ts';
-import { fromRanges, mapAfter, slotsOf, toRanges } from './slots.ts';
+import { mapAfter } from './slots.ts';
 
 export type MoveStep = 'copying' | 'stopping' | 'stopped' | 'leaving' | 'switched' | 'deleting';
 
@@ -215,6 +216,3 @@ export async function complete(
   await endMove(record, move.moveId);
   return uninformed;
 }
-
-/** The slots of a move, as numbers. */
-export const slotsOfMove = ({ slots }: SlotMove): readonly number[] => fromRanges(slots);

@@ -2,10 +2,11 @@
 import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { recordedCell } from '../cells/recorded-map.ts';
+import { fromRanges } from '../cells/slot-ranges.ts';
 import { removeGuard } from './guard.ts';
 import { leave, listLeaving } from './hand-over.ts';
 import { endMove, endUnswitched, findMove, type SlotMove } from './move-record.ts';
-import { complete, slotsOfMove } from './move-slots.ts';
+import { complete } from './move-slots.ts';
 import { lockMoves, openSession } from './session.ts';
 
 export type Resolved = {
@@ -77,7 +78,7 @@ async function finish(
   move: SlotMove,
   map: CellMap,
 ): Promise<void> {
-  await listLeaving(source, slotsOfMove(move));
+  await listLeaving(source, fromRanges(move.slots));
   if (there === null || there.phase === 'SWITCHED') return;
   await leave(source, move, map);
   await source.query('commit');
