@@ -79,7 +79,9 @@ export class MapFollower {
       this.#options.log.info({ version }, 'the map of the cells has changed');
     }
     const isLeaving = moveId !== null && from === cell;
-    const stoppedBy = isLeaving && phase !== 'COPYING' ? moveId : '';
+    // Here SWITCHED means that the accounts are gone: it is committed with their deletion and with the new map.
+    const isStopped = phase === 'STOPPING' || phase === 'STOPPED';
+    const stoppedBy = isLeaving && isStopped ? moveId : '';
     if (stoppedBy !== this.#stoppedBy)
       cells.stop(cell, new Set(stoppedBy === '' ? [] : fromRanges(found.moving)));
     this.#stoppedBy = stoppedBy;
