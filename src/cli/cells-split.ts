@@ -124,7 +124,6 @@ async function moveNext(
   slots: readonly number[],
 ): Promise<CellMap> {
   const { moveSlots } = await import('../slot-moves/move-slots.ts');
-  const { endMoves } = await import('../slot-moves/unfinished.ts');
   const name = slotsText(toRanges(slots));
   const moved = await moveSlots({ cells, from, to, slots, map });
   const { accounts, entries, copyMs, changed, stopMs, stopParts, replicas, silent } = moved;
@@ -143,7 +142,6 @@ async function moveNext(
     );
   for (const cell of moved.uninformed)
     print(`${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`);
-  await endMoves(cells.find((cell) => cell.name === from) as CellAddress);
   return moved.map;
 }
 

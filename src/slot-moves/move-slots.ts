@@ -11,13 +11,14 @@ import { recordCell } from '../cells/recorded-map.ts';
 import { slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { compareCopies } from './compare.ts';
 import { AccountCopy } from './copy-accounts.ts';
-import { drain, fenceSlots, hasFence, installGuard } from './guard.ts';
+import { drain, fenceSlots, hasFence, installGuard, removeGuard } from './guard.ts';
 import { deleteEntries, EventNumbering, leave, setMap } from './hand-over.ts';
 import {
   awaitReplicas,
   beginMove,
   endMove,
   endUnswitched,
+  findMove,
   type SlotMove,
   setPhase,
 } from './move-record.ts';
@@ -92,7 +93,7 @@ export async function moveSlots(options: MoveOptions): Promise<MoveResult> {
         throw new Error('the move has switched: run the command again, which completes it', {
           cause: error,
         });
-      await endMove(source, move.moveId);
+      await takeBack(source, move.moveId);
       throw error;
     } finally {
       await numbering.close();
@@ -194,7 +195,21 @@ const slotsNotOf = (map: CellMap, name: string): readonly number[] => {
   return map.cells.flatMap((_, slot) => (own.has(slot) ? [] : [slot]));
 };
 
-/** What is left to do once the old cell has committed: any number of times. Returns the cells that were not reached. */
+/**
+ * Leaves the accounts to the old cell, where the new one has no row of the move. The row of the old cell is deleted
+ * last: while it is there, the next run of the command does this again.
+ */
+export async function takeBack(source: pg.Client, moveId: string): Promise<void> {
+  // Replicas serve the accounts again at once.
+  if (await findMove(source)) await setPhase(source, moveId, 'COPYING');
+  await removeGuard(source);
+  await endMove(source, moveId);
+}
+
+/**
+ * Does what is left once the old cell has committed; it can be repeated. The rows of the move are deleted last, as in
+ * `takeBack`. Returns the cells that were not reached.
+ */
 export async function complete(
   source: pg.Client,
   record: pg.Client,
@@ -212,6 +227,7 @@ export async function complete(
   await deleteEntries(source);
   await fenceSlots(source, slotsNotOf(map, move.from));
   if (await hasFence(record)) await fenceSlots(record, slotsNotOf(map, move.to));
+  await removeGuard(source);
   await endMove(source, move.moveId);
   await endMove(record, move.moveId);
   return uninformed;

@@ -8,7 +8,7 @@ import { startProgram } from '../process/replica.ts';
 import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
 import { retried, Worker } from './load.ts';
-import { idInSlots, startTwoLedgers, type TwoLedgers } from './two-ledgers.ts';
+import { idInSlots, startTwoLedgers, type TwoLedgers, triggersOfMoves } from './two-ledgers.ts';
 
 let two: TwoLedgers;
 let scrip: TestService;
@@ -56,7 +56,10 @@ async function assertWhole(workers: readonly Worker[], cell: 0 | 1) {
   expect(await accountsIn(two.cells[cell])).toEqual(expect.arrayContaining(ids));
   const others = await accountsIn(two.cells[cell === 0 ? 1 : 0]);
   expect(others.filter((id) => ids.includes(id as string))).toEqual([]);
-  for (const { url } of two.cells) expect(await verify(url)).toMatchObject({ ok: true });
+  for (const one of two.cells) {
+    expect(await verify(one.url)).toMatchObject({ ok: true });
+    expect(await triggersOfMoves(one)).toEqual([]);
+  }
 }
 
 test.each<[MoveStep, number, 'taken back' | 'completed']>([

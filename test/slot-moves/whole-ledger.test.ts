@@ -6,13 +6,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ACCOUNT_TABLES } from '../../src/slot-moves/account-tables.ts';
 import { moveSlots } from '../../src/slot-moves/move-slots.ts';
-import { endMoves } from '../../src/slot-moves/unfinished.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { capture } from '../cli/in-process.ts';
 import { Receiver } from '../events/receiver.ts';
 import { execute } from '../postgres.ts';
 import { PLANS, startSampleService, writeSampleLedger } from '../verify/sample-ledger.ts';
-import { rowsOf, startTwoLedgers, type TwoLedgers } from './two-ledgers.ts';
+import { rowsOf, startTwoLedgers, type TwoLedgers, triggersOfMoves } from './two-ledgers.ts';
 
 const ALL = Array.from({ length: 4_096 }, (_, slot) => slot);
 
@@ -67,7 +66,6 @@ test('every row of every account is in the other cell, and verify finds both who
   const moved = await moveSlots({
     ...{ cells: two.cells, from: 'old', to: 'new', slots: ALL, map: await two.map() },
   });
-  await endMoves(old);
 
   expect(moved.accounts).toBe(accountIds.length);
   expect(await Promise.all(accountIds.map((accountId) => rowsOf(other, accountId)))).toEqual(
@@ -97,7 +95,6 @@ test('they can be moved back: events have the positions that they had', async ()
   const [old, other] = two.cells;
   const before = await Promise.all(accountIds.map((accountId) => rowsOf(other, accountId)));
   await moveSlots({ cells: two.cells, from: 'new', to: 'old', slots: ALL, map: await two.map() });
-  await endMoves(other);
   expect(await Promise.all(accountIds.map((accountId) => rowsOf(old, accountId)))).toEqual(before);
   expect(await execute(old.url, 'select from moved_events')).toEqual([]);
   expect(
@@ -119,4 +116,5 @@ test('an account with archived entries is not moved, and nothing of the move is 
   ).rejects.toThrow(`account ${accountId} has archived entries`);
   expect(await two.map()).toEqual(map);
   expect(await execute(old.url, 'select from slot_moves')).toEqual([]);
+  expect(await triggersOfMoves(old)).toEqual([]);
 });
