@@ -4,6 +4,8 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { slotOf } from '../../src/cells/slot.ts';
+import { slotsOf } from '../../src/cells/slot-ranges.ts';
 import { ACCOUNT_TABLES } from '../../src/slot-moves/account-tables.ts';
 import { moveSlots } from '../../src/slot-moves/move-slots.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -117,4 +119,24 @@ test('an account with archived entries is not moved, and nothing of the move is 
   expect(await two.map()).toEqual(map);
   expect(await execute(old.url, 'select from slot_moves')).toEqual([]);
   expect(await triggersOfMoves(old)).toEqual([]);
+});
+
+test('of two commands that have read the same map, one moves slots and the other is refused', async () => {
+  const [old, other] = two.cells;
+  const map = await two.map();
+  const used = new Set(accountIds.map(slotOf));
+  const empty = ALL.filter((slot) => !used.has(slot));
+  const moves = [empty.slice(0, 10), empty.slice(10, 20)];
+  const ended = await Promise.allSettled(
+    moves.map((slots) => moveSlots({ cells: two.cells, from: 'old', to: 'new', slots, map })),
+  );
+  const done = ended.findIndex(({ status }) => status === 'fulfilled');
+  expect(ended[1 - done]).toMatchObject({
+    ...{ status: 'rejected', reason: { message: expect.stringContaining('another command') } },
+  });
+  const after = await two.map();
+  expect(after.version).toBe(map.version + 1);
+  expect(slotsOf(after, 'new')).toEqual(moves[done]);
+  for (const { url } of [old, other])
+    expect(await execute(url, 'select from slot_moves')).toEqual([]);
 });
