@@ -1,8 +1,9 @@
 /** Migrates the databases that the environment names. */
 import { agreeOnMap, mapToRecord } from './cells/agreement.ts';
-import { formatRanges, rangesOf } from './cells/cell-map.ts';
+import { rangesOf } from './cells/cell-map.ts';
 import { type CellAddress, oneCell, readCellsFile } from './cells/cells-file.ts';
 import { findCell, findLedger, recordCell } from './cells/recorded-map.ts';
+import { formatRanges } from './cells/slot-ranges.ts';
 import { verifiesAddress } from './database-host.ts';
 import { createSchema, migrate } from './pg/migrate.ts';
 import { readSecretFiles } from './secret-files.ts';

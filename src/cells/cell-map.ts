@@ -1,6 +1,7 @@
 /** The map of slots to cells. Every cell's database has it, so that a replica knows it while some of them are down. */
 import { z } from 'zod';
 import { SLOTS } from './slot.ts';
+import { type SlotRange, slotsOf, toRanges } from './slot-ranges.ts';
 
 export type CellMap = {
   /** 1, 2, 3 …: every change of the map makes a new version. */
@@ -8,9 +9,6 @@ export type CellMap = {
   /** The cell of each slot. */
   readonly cells: readonly string[];
 };
-
-/** The first and the last of slots that follow each other. */
-export type SlotRange = readonly [first: number, last: number];
 
 /** As it is stored: the slots of each cell. */
 export type StoredSlots = Readonly<Record<string, readonly SlotRange[]>>;
@@ -29,16 +27,8 @@ export const wholeSlots = (name: string): readonly string[] => evenSlots([name])
 export const cellsOfMap = ({ cells }: CellMap): readonly string[] => [...new Set(cells)];
 
 /** The ranges of the slots of a cell, in their order. */
-export function rangesOf({ cells }: Pick<CellMap, 'cells'>, name: string): readonly SlotRange[] {
-  const ranges: [number, number][] = [];
-  for (const [slot, cell] of cells.entries()) {
-    if (cell !== name) continue;
-    const last = ranges.at(-1);
-    if (last && last[1] === slot - 1) last[1] = slot;
-    else ranges.push([slot, slot]);
-  }
-  return ranges;
-}
+export const rangesOf = (map: Pick<CellMap, 'cells'>, name: string): readonly SlotRange[] =>
+  toRanges(slotsOf(map, name));
 
 export const storedSlots = (map: Pick<CellMap, 'cells'>): StoredSlots =>
   Object.fromEntries([...new Set(map.cells)].sort().map((name) => [name, rangesOf(map, name)]));
@@ -65,10 +55,6 @@ export function readSlots(given: unknown): readonly string[] | string {
 }
 
 const isSlot = (slot: number): boolean => Number.isInteger(slot) && slot >= 0 && slot < SLOTS;
-
-/** Such as "0-2047, 3000". */
-export const formatRanges = (ranges: readonly SlotRange[]): string =>
-  ranges.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(', ');
 
 export const isSameMap = (one: CellMap, other: CellMap): boolean =>
   one.version === other.version && one.cells.every((cell, slot) => cell === other.cells[slot]);

@@ -5,6 +5,7 @@
 import { Failure } from '../failure.ts';
 import type { CellMap } from './cell-map.ts';
 import { slotOf } from './slot.ts';
+import { slotsOf } from './slot-ranges.ts';
 
 export const cellUnavailable = (cell: string): Failure =>
   new Failure(
@@ -78,7 +79,10 @@ export class CellRouter<Cell> {
     this.#changed();
   }
 
-  /** Calls on these slots fail as long as they belong to the cell. Empty: none do. */
+  /**
+   * Calls on these slots fail as long as the map gives them to the cell; reads of all cells fail until the next call.
+   * Empty: none fail.
+   */
   stop(cell: string, slots: ReadonlySet<number>) {
     if (slots.size === 0 && !this.#stopped.has(cell)) return;
     if (slots.size === 0) this.#stopped.delete(cell);
@@ -142,11 +146,10 @@ export class CellRouter<Cell> {
 
   /**
    * All cells, in the order of the configuration. Throws DATABASE_UNAVAILABLE, which names the first that is missing or that
-   * accounts are about to leave: they would be in both, or in none.
+   * accounts are leaving. Both cells have them between the commits of the two, which a crash can hold apart.
    */
   all(): readonly Cell[] {
-    for (const [name, slots] of this.#stopped)
-      for (const slot of slots) if (this.#map.cells[slot] === name) throw accountMoving(name);
+    for (const name of this.#stopped.keys()) throw accountMoving(name);
     return this.names.map((name) => this.named(name));
   }
 
@@ -167,7 +170,7 @@ export class CellRouter<Cell> {
     return this.names.map((name) => ({
       name,
       isReachable: this.#running.has(name) && !this.#unreachable.has(name),
-      slots: this.#map.cells.filter((cell) => cell === name).length,
+      slots: slotsOf(this.#map, name).length,
     }));
   }
 

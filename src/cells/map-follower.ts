@@ -9,8 +9,9 @@ import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import { Poller } from '../poller.ts';
 import type { MovePhase } from '../store/tables/slot-moves.ts';
-import { readSlots, type SlotRange, type StoredSlots } from './cell-map.ts';
+import { readSlots, type StoredSlots } from './cell-map.ts';
 import type { CellRouter } from './cell-router.ts';
+import { fromRanges, type SlotRange } from './slot-ranges.ts';
 
 /** src/slot-moves counts on them. */
 const INTERVAL_MS = 400;
@@ -78,9 +79,11 @@ export class MapFollower {
       this.#options.log.info({ version }, 'the map of the cells has changed');
     }
     const isLeaving = moveId !== null && from === cell;
-    const stoppedBy = isLeaving && phase !== 'COPYING' ? moveId : '';
+    // Here SWITCHED means that the accounts are gone: it is committed with their deletion and with the new map.
+    const isStopped = phase === 'STOPPING' || phase === 'STOPPED';
+    const stoppedBy = isLeaving && isStopped ? moveId : '';
     if (stoppedBy !== this.#stoppedBy)
-      cells.stop(cell, stoppedBy === '' ? NO_SLOTS : slotsOf(found.moving));
+      cells.stop(cell, new Set(stoppedBy === '' ? [] : fromRanges(found.moving)));
     this.#stoppedBy = stoppedBy;
     if (isLeaving) await this.#say(moveId, phase);
     return moveId !== null;
@@ -108,12 +111,4 @@ export class MapFollower {
     this.#said = said;
     this.#saidAt = monotonic();
   }
-}
-
-const NO_SLOTS: ReadonlySet<number> = new Set();
-
-function slotsOf(ranges: readonly SlotRange[]): ReadonlySet<number> {
-  const slots = new Set<number>();
-  for (const [first, last] of ranges) for (let slot = first; slot <= last; slot++) slots.add(slot);
-  return slots;
 }

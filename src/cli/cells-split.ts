@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
+import { formatRanges, type SlotRange, slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { parseSlots } from '../slot-moves/slots.ts';
 import { command, exitWith } from './command.ts';
 import { wholeNumber } from './options.ts';
@@ -82,7 +83,7 @@ type Plan = { from: string; to: string; slots: readonly number[]; map: CellMap }
 /** What is to be moved. Throws where the cells are not ready for it. */
 async function planOf(cells: readonly CellAddress[], options: Options): Promise<Plan> {
   const { findInstallation } = await import('../cells/installation.ts');
-  const { shareOf, slotsOf, toRanges } = await import('../slot-moves/slots.ts');
+  const { shareOf } = await import('../slot-moves/slots.ts');
   const { findDifferingPlans } = await import('../plan-publication.ts');
   const { from, to, slots: given, share, atOnce } = options;
   if (!from || !to) throw new Error('--from and --to must name two cells');
@@ -123,8 +124,6 @@ async function moveNext(
   slots: readonly number[],
 ): Promise<CellMap> {
   const { moveSlots } = await import('../slot-moves/move-slots.ts');
-  const { endMoves } = await import('../slot-moves/unfinished.ts');
-  const { toRanges } = await import('../slot-moves/slots.ts');
   const name = slotsText(toRanges(slots));
   const moved = await moveSlots({ cells, from, to, slots, map });
   const { accounts, entries, copyMs, changed, stopMs, stopParts, replicas, silent } = moved;
@@ -143,12 +142,10 @@ async function moveNext(
     );
   for (const cell of moved.uninformed)
     print(`${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`);
-  await endMoves(cells.find((cell) => cell.name === from) as CellAddress);
   return moved.map;
 }
 
-const slotsText = (ranges: readonly (readonly [number, number])[]): string =>
-  `slots ${ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`)).join(', ')}`;
+const slotsText = (ranges: readonly SlotRange[]): string => `slots ${formatRanges(ranges)}`;
 
 const print = (text: string) => process.stdout.write(`${text}\n`);
 

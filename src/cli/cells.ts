@@ -1,6 +1,7 @@
 /** `cells list` and `cells check`: the cells of CELLS_FILE, and whether they agree. */
 import type { FoundCell } from '../cells/agreement.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
+import { formatRanges, slotsOf } from '../cells/slot-ranges.ts';
 import { command, exitWith } from './command.ts';
 import { DIFFERENT } from './exit-codes.ts';
 import { printLines } from './print.ts';
@@ -16,7 +17,7 @@ export const cellsList = command('list', {
     withCells(async (cells) => {
       const { findCell } = await import('../cells/recorded-map.ts');
       const { onlyMap } = await import('../cells/agreement.ts');
-      const { formatRanges, rangesOf } = await import('../cells/cell-map.ts');
+      const { rangesOf } = await import('../cells/cell-map.ts');
       const found = await Promise.all(cells.map(findCell));
       const map = newestMap(found) ?? (cells.length === 1 ? onlyMap(cells) : undefined);
       printLines(
@@ -30,7 +31,7 @@ export const cellsList = command('list', {
           ],
           cells.map((cell, index) => {
             const { name } = cell;
-            const slots = map?.cells.filter((owner) => owner === name).length ?? 0;
+            const slots = map ? slotsOf(map, name).length : 0;
             return [
               name,
               databaseOf(cell),
@@ -79,7 +80,6 @@ async function unfinishedMoves(
   found: readonly FoundCell[],
 ): Promise<readonly string[]> {
   const { findMoves } = await import('../slot-moves/unfinished.ts');
-  const { formatRanges } = await import('../cells/cell-map.ts');
   const migrated = cells.filter((_, index) => {
     const one = found[index];
     return one && 'recorded' in one && one.recorded !== null;

@@ -1,6 +1,7 @@
 /** The moment of a move: what the old cell does with accounts that leave it. */
 import type pg from 'pg';
 import { type CellMap, storedSlots } from '../cells/cell-map.ts';
+import { fromRanges } from '../cells/slot-ranges.ts';
 import { readDatabaseTime } from '../clock/clock-records.ts';
 import { enqueueDeliveries } from '../events/deliveries.ts';
 import { assignPositions, hasUnpositionedEvents } from '../events/outbox.ts';
@@ -9,7 +10,7 @@ import { query } from '../pg/query.ts';
 import { ACCOUNT_TABLES } from './account-tables.ts';
 import { BY_THE_MOVE } from './guard.ts';
 import { type SlotMove, setPhase } from './move-record.ts';
-import { fromRanges, isInSlotsSql } from './slots.ts';
+import { isInSlotsSql } from './slots.ts';
 
 const BATCH_MAX = 500;
 /** As the service's own: a connection on which the database is silent is given up. */

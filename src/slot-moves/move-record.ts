@@ -3,7 +3,7 @@
  * decides: a move is done once that row says SWITCHED, in the same transaction that makes the accounts visible there.
  */
 import type pg from 'pg';
-import type { SlotRange } from '../cells/cell-map.ts';
+import type { SlotRange } from '../cells/slot-ranges.ts';
 import type { MovePhase } from '../store/tables/slot-moves.ts';
 
 export type SlotMove = {
@@ -57,8 +57,10 @@ export async function endUnswitched(client: pg.Client, moveId: string): Promise<
   return rowCount === 0;
 }
 
+/** Also deletes what replicas have said of it. */
 export async function endMove(client: pg.Client, moveId: string): Promise<void> {
-  await client.query('delete from slot_moves where move_id = $1', [moveId]);
+  for (const table of ['cell_replicas', 'slot_moves'])
+    await client.query(`delete from ${table} where move_id = $1`, [moveId]);
 }
 
 /** A replica that has not been seen for so long is taken for gone. */

@@ -7,21 +7,23 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
-import { recordCell } from '../cells/recorded-map.ts';
+import { recordCell, recordedCell } from '../cells/recorded-map.ts';
+import { slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { compareCopies } from './compare.ts';
 import { AccountCopy } from './copy-accounts.ts';
-import { drain, fenceSlots, hasFence, installGuard } from './guard.ts';
+import { drain, fenceSlots, hasFence, installGuard, removeGuard } from './guard.ts';
 import { deleteEntries, EventNumbering, leave, setMap } from './hand-over.ts';
 import {
   awaitReplicas,
   beginMove,
   endMove,
   endUnswitched,
+  findMove,
   type SlotMove,
   setPhase,
 } from './move-record.ts';
 import { lockMoves, openSession } from './session.ts';
-import { fromRanges, mapAfter, slotsOf, toRanges } from './slots.ts';
+import { mapAfter } from './slots.ts';
 
 export type MoveStep = 'copying' | 'stopping' | 'stopped' | 'leaving' | 'switched' | 'deleting';
 
@@ -67,20 +69,28 @@ const FEW_ACCOUNTS = 50;
 const ROUNDS_MAX = 20;
 
 export async function moveSlots(options: MoveOptions): Promise<MoveResult> {
-  const { from, to, slots } = options;
+  const { cells, from, to, slots } = options;
   const move: SlotMove = {
     ...{ moveId: randomUUID(), from, to, slots: toRanges(slots) },
     phase: 'COPYING',
   };
-  const [source, target, record] = await openAll(options);
+  const opened: pg.Client[] = [];
+  const open = async (name: string) => {
+    const session = await openSession(addressOf(cells, name));
+    opened.push(session);
+    return session;
+  };
   try {
-    await lockMoves(source, from);
-    await lockMoves(record, to);
+    const [source, target, record] = [await open(from), await open(to), await open(to)];
+    const others = cells.map(({ name }) => name).filter((name) => name !== from && name !== to);
+    const sessions = new Map([[from, source] as const, [to, record] as const]);
+    for (const name of others) sessions.set(name, await open(name));
+    await lockAll(sessions, options.map);
     const newMap = mapAfter(options.map, slots, to);
     // The new cell first: without its row a move cannot be completed.
     await beginMove(record, move);
     await beginMove(source, move);
-    const numbering = await EventNumbering.open(addressOf(options.cells, from).url);
+    const numbering = await EventNumbering.open(addressOf(cells, from).url);
     let moved: Omit<MoveResult, 'uninformed' | 'map'>;
     try {
       moved = await copyAndSwitch(options, move, newMap, { source, target, numbering });
@@ -91,26 +101,31 @@ export async function moveSlots(options: MoveOptions): Promise<MoveResult> {
         throw new Error('the move has switched: run the command again, which completes it', {
           cause: error,
         });
-      await endMove(source, move.moveId);
+      await takeBack(source, move.moveId);
       throw error;
     } finally {
       await numbering.close();
     }
-    const uninformed = await complete(source, record, options.cells, move, newMap, options.onStep);
+    const uninformed = await complete(source, record, cells, move, newMap, options.onStep);
     return { ...moved, map: newMap, uninformed };
   } finally {
-    await Promise.all([source, target, record].map((client) => client.end().catch(() => {})));
+    await Promise.all(opened.map((client) => client.end().catch(() => {})));
   }
 }
 
-/** Of the old cell; of the copy in the new one; of the record of the move there. */
-async function openAll({
-  cells,
-  from,
-  to,
-}: MoveOptions): Promise<[pg.Client, pg.Client, pg.Client]> {
-  const [old, other] = [addressOf(cells, from), addressOf(cells, to)];
-  return [await openSession(old), await openSession(other), await openSession(other)];
+/**
+ * Keeps other commands from moving slots of any cell, as every move makes a new version of one map. Throws where one
+ * has done so, or was killed, since this move was planned.
+ */
+async function lockAll(sessions: ReadonlyMap<string, pg.Client>, map: CellMap): Promise<void> {
+  // All commands lock in the order of the names: none waits for another that waits for it.
+  const byName = [...sessions].toSorted(([one], [other]) => (one < other ? -1 : 1));
+  for (const [name, session] of byName) await lockMoves(session, name);
+  for (const [name, session] of byName) {
+    const recorded = await recordedCell(session);
+    if ((recorded && recorded.map.version > map.version) || (await findMove(session)))
+      throw new Error(`another command has moved slots of cell ${name}: run this one again`);
+  }
 }
 
 function addressOf(cells: readonly CellAddress[], name: string): CellAddress {
@@ -193,7 +208,21 @@ const slotsNotOf = (map: CellMap, name: string): readonly number[] => {
   return map.cells.flatMap((_, slot) => (own.has(slot) ? [] : [slot]));
 };
 
-/** What is left to do once the old cell has committed: any number of times. Returns the cells that were not reached. */
+/**
+ * Leaves the accounts to the old cell, where the new one has no row of the move. The row of the old cell is deleted
+ * last: while it is there, the next run of the command does this again.
+ */
+export async function takeBack(source: pg.Client, moveId: string): Promise<void> {
+  // Replicas serve the accounts again at once.
+  if (await findMove(source)) await setPhase(source, moveId, 'COPYING');
+  await removeGuard(source);
+  await endMove(source, moveId);
+}
+
+/**
+ * Does what is left once the old cell has committed; it can be repeated. The rows of the move are deleted last, as in
+ * `takeBack`. Returns the cells that were not reached.
+ */
 export async function complete(
   source: pg.Client,
   record: pg.Client,
@@ -211,10 +240,8 @@ export async function complete(
   await deleteEntries(source);
   await fenceSlots(source, slotsNotOf(map, move.from));
   if (await hasFence(record)) await fenceSlots(record, slotsNotOf(map, move.to));
+  await removeGuard(source);
   await endMove(source, move.moveId);
   await endMove(record, move.moveId);
   return uninformed;
 }
-
-/** The slots of a move, as numbers. */
-export const slotsOfMove = ({ slots }: SlotMove): readonly number[] => fromRanges(slots);

@@ -1,6 +1,7 @@
 /** Which slots a move takes, and what becomes of the map. Pure. */
-import type { CellMap, SlotRange } from '../cells/cell-map.ts';
+import type { CellMap } from '../cells/cell-map.ts';
 import { SLOTS } from '../cells/slot.ts';
+import { slotsOf } from '../cells/slot-ranges.ts';
 
 const RANGE = /^(\d{1,4})(?:-(\d{1,4}))?$/;
 
@@ -17,29 +18,11 @@ export function parseSlots(text: string): readonly number[] | string {
   return [...slots].sort((a, b) => a - b);
 }
 
-/** The slots of a cell. */
-export const slotsOf = ({ cells }: CellMap, name: string): readonly number[] =>
-  cells.flatMap((cell, slot) => (cell === name ? [slot] : []));
-
 /** The last slots of a cell, as many as are this part of its own, at least one. */
 export function shareOf(map: CellMap, name: string, percent: number): readonly number[] {
   const own = slotsOf(map, name);
   return own.slice(own.length - Math.max(1, Math.round((own.length * percent) / 100)));
 }
-
-/** Those that follow each other, as ranges. */
-export function toRanges(slots: readonly number[]): readonly SlotRange[] {
-  const ranges: [number, number][] = [];
-  for (const slot of slots) {
-    const last = ranges.at(-1);
-    if (last && last[1] === slot - 1) last[1] = slot;
-    else ranges.push([slot, slot]);
-  }
-  return ranges;
-}
-
-export const fromRanges = (ranges: readonly SlotRange[]): readonly number[] =>
-  ranges.flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
 
 /** The next version of the map, which gives the slots to a cell. */
 export function mapAfter(map: CellMap, slots: readonly number[], to: string): CellMap {

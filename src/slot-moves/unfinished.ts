@@ -2,10 +2,10 @@
 import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { recordedCell } from '../cells/recorded-map.ts';
-import { removeGuard } from './guard.ts';
+import { fromRanges } from '../cells/slot-ranges.ts';
 import { leave, listLeaving } from './hand-over.ts';
-import { endMove, endUnswitched, findMove, type SlotMove } from './move-record.ts';
-import { complete, slotsOfMove } from './move-slots.ts';
+import { endUnswitched, findMove, type SlotMove } from './move-record.ts';
+import { complete, takeBack } from './move-slots.ts';
 import { lockMoves, openSession } from './session.ts';
 
 export type Resolved = {
@@ -55,15 +55,13 @@ async function resolveMove(
     const isEnded = await endUnswitched(record, move.moveId);
     const there = await findMove(source);
     if (isEnded && there?.phase !== 'SWITCHED') {
-      await endMove(source, move.moveId);
-      await removeGuard(source);
+      await takeBack(source, move.moveId);
       return 'taken back';
     }
     const recorded = await recordedCell(record);
     if (!recorded) throw new Error(`cell ${move.to} has recorded no map`);
     await finish(source, there, move, recorded.map);
     await complete(source, record, cells, move, recorded.map);
-    await removeGuard(source);
     return 'completed';
   } finally {
     await Promise.all([source.end(), record.end()]);
@@ -77,19 +75,8 @@ async function finish(
   move: SlotMove,
   map: CellMap,
 ): Promise<void> {
-  await listLeaving(source, slotsOfMove(move));
+  await listLeaving(source, fromRanges(move.slots));
   if (there === null || there.phase === 'SWITCHED') return;
   await leave(source, move, map);
   await source.query('commit');
-}
-
-/** Removes the triggers that moves have left in a cell, once there is no move. */
-export async function endMoves(cell: CellAddress): Promise<void> {
-  const client = await openSession(cell);
-  try {
-    await removeGuard(client);
-    await client.query('delete from cell_replicas');
-  } finally {
-    await client.end();
-  }
 }

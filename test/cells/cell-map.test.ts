@@ -4,13 +4,13 @@ import { expect, test } from 'vitest';
 import {
   cellsOfMap,
   evenSlots,
-  formatRanges,
   rangesOf,
   readSlots,
   storedSlots,
   wholeSlots,
 } from '../../src/cells/cell-map.ts';
 import { SLOTS } from '../../src/cells/slot.ts';
+import { formatRanges } from '../../src/cells/slot-ranges.ts';
 
 const maps = fc
   .array(fc.constantFrom('a', 'b', 'c'), { minLength: SLOTS, maxLength: SLOTS })

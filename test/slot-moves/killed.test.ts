@@ -5,9 +5,10 @@ import { verify } from '../../src/verify/verify.ts';
 import { accountsIn } from '../cells/installation.ts';
 import { capture } from '../cli/in-process.ts';
 import { startProgram } from '../process/replica.ts';
+import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
-import { Worker } from './load.ts';
-import { idInSlots, startTwoLedgers, type TwoLedgers } from './two-ledgers.ts';
+import { retried, Worker } from './load.ts';
+import { idInSlots, startTwoLedgers, type TwoLedgers, triggersOfMoves } from './two-ledgers.ts';
 
 let two: TwoLedgers;
 let scrip: TestService;
@@ -49,10 +50,16 @@ async function assertWhole(workers: readonly Worker[], cell: 0 | 1) {
     await worker.run(4);
   }
   const ids = workers.map(({ accountId }) => accountId);
+  const { accounts } = await retried(() => scrip.accounts.listAccounts({ pageSize: 1_000 }));
+  const listed = accounts.map(({ accountId }) => accountId);
+  expect(listed.filter((id) => ids.includes(id))).toEqual(ids.toSorted());
   expect(await accountsIn(two.cells[cell])).toEqual(expect.arrayContaining(ids));
   const others = await accountsIn(two.cells[cell === 0 ? 1 : 0]);
   expect(others.filter((id) => ids.includes(id as string))).toEqual([]);
-  for (const { url } of two.cells) expect(await verify(url)).toMatchObject({ ok: true });
+  for (const one of two.cells) {
+    expect(await verify(one.url)).toMatchObject({ ok: true });
+    expect(await triggersOfMoves(one)).toEqual([]);
+  }
 }
 
 test.each<[MoveStep, number, 'taken back' | 'completed']>([
@@ -72,6 +79,18 @@ test.each<[MoveStep, number, 'taken back' | 'completed']>([
   expect(exitCode).toBe(0);
   await assertWhole(workers, 1);
   expect(await run('check')).toEqual({ exitCode: 0, lines: ['ok (2 cells)'] });
+});
+
+test('between the commits of the two cells both have the accounts: no list of all cells is answered', async () => {
+  const workers = await begin(70);
+  await killedAt('switched', '70-79');
+  // The new cell serves them.
+  for (const worker of workers) await worker.assertBalance();
+  expect(await errorOf(scrip.accounts.listAccounts({}))).toMatchObject({
+    ...{ reason: 'DATABASE_UNAVAILABLE', metadata: { cell: 'old' } },
+  });
+  expect((await run('split', '--take-back')).exitCode).toBe(0);
+  await assertWhole(workers, 1);
 });
 
 test('a move that was killed before it switched can be taken back', async () => {

@@ -3,20 +3,18 @@ import fc from 'fast-check';
 import { describe, expect, inject, test } from 'vitest';
 import { evenSlots } from '../../src/cells/cell-map.ts';
 import { slotOf } from '../../src/cells/slot.ts';
+import { formatRanges, fromRanges, slotsOf, toRanges } from '../../src/cells/slot-ranges.ts';
 import {
   ACCOUNT_TABLES,
   MOVING_TABLES,
   STAYING_TABLES,
 } from '../../src/slot-moves/account-tables.ts';
 import {
-  fromRanges,
   isInSlotsSql,
   mapAfter,
   parseSlots,
   shareOf,
   slotSql,
-  slotsOf,
-  toRanges,
 } from '../../src/slot-moves/slots.ts';
 import { createDatabase, execute } from '../postgres.ts';
 
@@ -42,13 +40,7 @@ describe('a list of slots', () => {
     fc.assert(
       fc.property(slots, (given) => {
         expect(fromRanges(toRanges(given))).toEqual(given);
-        expect(
-          parseSlots(
-            toRanges(given)
-              .map(([a, b]) => `${a}-${b}`)
-              .join(),
-          ),
-        ).toEqual(given);
+        expect(parseSlots(formatRanges(toRanges(given)))).toEqual(given);
       }),
     );
   });

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { MapFollower } from '../../src/cells/map-follower.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { type MoveStep, moveSlots } from '../../src/slot-moves/move-slots.ts';
-import { endMoves } from '../../src/slot-moves/unfinished.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { execute } from '../postgres.ts';
 import { errorOf } from '../rpc-error.ts';
@@ -46,7 +45,6 @@ beforeAll(async () => {
       if (step === 'stopped') answers.set(step, await errorOf(charge(moved)));
     },
   });
-  await endMoves(two.cells[0]);
   answers.set('afterwards', await errorOf(charge(cached, idle)));
 }, 300_000);
 afterAll(async () => {

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recordRestore } from '../../src/cells/recorded-map.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { moveSlots } from '../../src/slot-moves/move-slots.ts';
-import { endMoves } from '../../src/slot-moves/unfinished.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { retried } from './load.ts';
@@ -53,7 +52,6 @@ async function readAll(request: { accountId?: string; afterToken?: string }) {
 const move = async (from: string, to: string) => {
   const slots = Array.from({ length: 10 }, (_, slot) => slot);
   await moveSlots({ cells: two.cells, from, to, slots, map: await two.map() });
-  await endMoves(two.cells[from === 'old' ? 0 : 1]);
 };
 
 /** Events get their positions a moment after the commit. */

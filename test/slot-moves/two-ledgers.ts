@@ -62,6 +62,10 @@ export async function startTwoLedgers(
   };
 }
 
+/** What a move has installed in the database of a cell. */
+export const triggersOfMoves = ({ url }: CellAddress) =>
+  execute(url, `select tgname from pg_trigger where tgname like 'slot\\_move\\_%'`);
+
 let count = 0;
 
 /** An account id in one of the slots from `first` to `last`. */

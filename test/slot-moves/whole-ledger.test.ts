@@ -4,15 +4,16 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { slotOf } from '../../src/cells/slot.ts';
+import { slotsOf } from '../../src/cells/slot-ranges.ts';
 import { ACCOUNT_TABLES } from '../../src/slot-moves/account-tables.ts';
 import { moveSlots } from '../../src/slot-moves/move-slots.ts';
-import { endMoves } from '../../src/slot-moves/unfinished.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { capture } from '../cli/in-process.ts';
 import { Receiver } from '../events/receiver.ts';
 import { execute } from '../postgres.ts';
 import { PLANS, startSampleService, writeSampleLedger } from '../verify/sample-ledger.ts';
-import { rowsOf, startTwoLedgers, type TwoLedgers } from './two-ledgers.ts';
+import { rowsOf, startTwoLedgers, type TwoLedgers, triggersOfMoves } from './two-ledgers.ts';
 
 const ALL = Array.from({ length: 4_096 }, (_, slot) => slot);
 
@@ -67,7 +68,6 @@ test('every row of every account is in the other cell, and verify finds both who
   const moved = await moveSlots({
     ...{ cells: two.cells, from: 'old', to: 'new', slots: ALL, map: await two.map() },
   });
-  await endMoves(old);
 
   expect(moved.accounts).toBe(accountIds.length);
   expect(await Promise.all(accountIds.map((accountId) => rowsOf(other, accountId)))).toEqual(
@@ -97,7 +97,6 @@ test('they can be moved back: events have the positions that they had', async ()
   const [old, other] = two.cells;
   const before = await Promise.all(accountIds.map((accountId) => rowsOf(other, accountId)));
   await moveSlots({ cells: two.cells, from: 'new', to: 'old', slots: ALL, map: await two.map() });
-  await endMoves(other);
   expect(await Promise.all(accountIds.map((accountId) => rowsOf(old, accountId)))).toEqual(before);
   expect(await execute(old.url, 'select from moved_events')).toEqual([]);
   expect(
@@ -119,4 +118,25 @@ test('an account with archived entries is not moved, and nothing of the move is 
   ).rejects.toThrow(`account ${accountId} has archived entries`);
   expect(await two.map()).toEqual(map);
   expect(await execute(old.url, 'select from slot_moves')).toEqual([]);
+  expect(await triggersOfMoves(old)).toEqual([]);
+});
+
+test('of two commands that have read the same map, one moves slots and the other is refused', async () => {
+  const [old, other] = two.cells;
+  const map = await two.map();
+  const used = new Set(accountIds.map(slotOf));
+  const empty = ALL.filter((slot) => !used.has(slot));
+  const moves = [empty.slice(0, 10), empty.slice(10, 20)];
+  const ended = await Promise.allSettled(
+    moves.map((slots) => moveSlots({ cells: two.cells, from: 'old', to: 'new', slots, map })),
+  );
+  const done = ended.findIndex(({ status }) => status === 'fulfilled');
+  expect(ended[1 - done]).toMatchObject({
+    ...{ status: 'rejected', reason: { message: expect.stringContaining('another command') } },
+  });
+  const after = await two.map();
+  expect(after.version).toBe(map.version + 1);
+  expect(slotsOf(after, 'new')).toEqual(moves[done]);
+  for (const { url } of [old, other])
+    expect(await execute(url, 'select from slot_moves')).toEqual([]);
 });
