@@ -1,6 +1,6 @@
 /** The statement of an account's month, computed from its entries and priced as if it were closed now. */
 import type { Archive } from '../archive/archive.ts';
-import type { Account } from '../ledger/account.ts';
+import { type Account, monthToCloseEnd } from '../ledger/account.ts';
 import { nameOfMonth, type Period } from '../ledger/periods/period.ts';
 import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
@@ -50,8 +50,14 @@ async function pricesOf(
   account: Account,
   period: Period,
 ): Promise<Pick<Statement, 'planId' | 'rates'>> {
-  const { accountId, planId, statementPlanId, statementDueAt } = account;
-  if (statementDueAt !== period.until) return { planId, rates: null };
+  const { accountId, planId, state, statementPlanId, statementDueAt } = account;
+  const end = monthToCloseEnd(account);
+  // While late usage keeps a month open, the next one is priced by the plan that the account has.
+  if (end === period.from && state === 'OPEN') {
+    const published = await catalogue.findPlan(planId, account.lastAt);
+    return { planId, rates: published?.terms.terms.overage?.rates ?? null };
+  }
+  if (statementDueAt === null || end !== period.until) return { planId, rates: null };
   if (statementPlanId !== null) {
     const published = await catalogue.findPlan(statementPlanId, statementDueAt);
     return { planId: statementPlanId, rates: published?.terms.terms.overage?.rates ?? null };

@@ -54,6 +54,8 @@ function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Gran
     amount,
     remaining,
     reserved,
+    // Nothing moves in shadow mode, so nothing that has expired returns.
+    expired: 0n,
     state: isSpent ? (remaining > 0n ? 'OPEN' : 'SPENT') : state,
   };
 }
@@ -70,6 +72,7 @@ function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boo
     reserved,
     voided: 0n,
     voidOnReturn: 0n,
+    expired: 0n,
     category: 'ADJUSTMENT',
     priority: 100,
     effectiveAt: now,
