@@ -61,9 +61,10 @@ function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number)
     const value = userOf(budget, job);
     if ((budget.value ?? value) === value) used.set(value, (used.get(value) ?? 0n) + credits);
   };
-  for (const { seq, createdAt, labels, credits, committed, held } of state.reservations.values()) {
+  for (const reservation of state.reservations.values()) {
+    const { seq, createdAt, usedAt, labels, credits, committed, held } = reservation;
     const counted = committed + totalOf(held);
-    add({ seq, at: createdAt, labels }, counted, credits > 0n || committed > 0n);
+    add({ seq, at: usedAt ?? createdAt, labels }, counted, credits > 0n || committed > 0n);
   }
   for (const spending of state.spendings.values())
     if (spending.reservationId === '')
@@ -72,7 +73,11 @@ function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number)
     const { reservationId } = spending;
     const reservation = state.reservations.get(reservationId);
     const job = reservation
-      ? { seq: reservation.seq, at: reservation.createdAt, labels: reservation.labels }
+      ? {
+          seq: reservation.seq,
+          at: reservation.usedAt ?? reservation.createdAt,
+          labels: reservation.labels,
+        }
       : spending;
     if (isIn(period, refundedAt)) add(job, -totalOf(split), true);
   }
