@@ -172,6 +172,16 @@ describe('usage can be late', () => {
     ]);
   });
 
+  test('not in a month that ended without a window, though nobody has closed it yet', () => {
+    const store = opened(postpaid(100n));
+    store.plan = plan(POSTPAID);
+    expect(metadataOf(store, '2026-02-02', '2026-01-31')).toEqual([
+      'LATE_USAGE_NOT_ALLOWED',
+      '2026-02-01T00:00:00.000Z',
+    ]);
+    expect(dueOf(store)).toBe(FEBRUARY);
+  });
+
   test('not in a month that ended under another plan', () => {
     const store = opened(POSTPAID);
     store.otherPlans.set('other', { ...plan(POSTPAID), planId: 'other' });
