@@ -117,9 +117,6 @@ export type SampleAccounts = Readonly<
 
 /** Writes several months, two of which are closed, and leaves some reservations active. */
 export async function writeSampleLedger(scrip: SampleService): Promise<SampleAccounts> {
-  scrip.setNow(Date.UTC(2030, 11, 20, 12));
-  const late = await scrip.open('late');
-  await lateUsage(scrip, late);
   scrip.setNow(Date.UTC(2031, 0, 25, 12));
   const prepaid = await scrip.open('prepaid');
   await chargesAndReservations(scrip, prepaid);
@@ -147,6 +144,9 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   const imported = await importOne(scrip);
   const owing = await scrip.open('paying');
   await debts(scrip, owing);
+  scrip.setNow(Date.UTC(2031, 11, 20, 12));
+  const late = await scrip.open('late');
+  await lateUsage(scrip, late);
   const special = { erased, topped, corrected, budgeted, imported, late, owing };
   return { prepaid, postpaid, bare, waterfall, buyer, ...special };
 }
@@ -219,17 +219,16 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
 /** Of the month before, whose statement is closed after the window: charged, refunded, and still reserved. */
 async function lateUsage(scrip: TestService, accountId: string) {
   const account = accountOf(scrip, accountId);
-  const usedAt = new Date(Date.UTC(2030, 11, 31, 12));
+  const usedAt = new Date(Date.UTC(2031, 11, 31, 12));
   await account.charge({ credits: 8n });
-  scrip.setNow(Date.UTC(2031, 0, 2, 12));
+  scrip.setNow(Date.UTC(2032, 0, 2, 12));
   await account.charge({ credits: 25n });
   const charged = await account.charge({ credits: 10n, usedAt });
   await account.refund(charged, 3n);
   const reserved = await account.reserve({ credits: 9n, usedAt });
   await account.commit(reserved, { credits: 4n });
   await account.reserve({ credits: 6n, usedAt });
-  await scrip.service.sweep();
-  scrip.setNow(Date.UTC(2031, 0, 4));
+  scrip.setNow(Date.UTC(2032, 0, 4));
   await scrip.statements.listStatements({ accountId });
 }
 

@@ -1516,7 +1516,7 @@ where :account and kind = code('GRANT') and content -> 'd' ->> 'source' = 'WELCO
 
 -- late: says that usage happened long ago
 -- > which is later than its plan allows
-update entries set content = altered(content, '{t}', '1924905600000') where :late;
+update entries set content = altered(content, '{t}', '1922000000000') where :late;
 
 -- late: says that usage is to come
 -- > which was to come
@@ -1539,13 +1539,13 @@ update entries set content = (content::jsonb - 't')::json where :returned;
 update grants set expired = 12 where account_id = :id and grant_id = 1;
 
 -- late: closes a month before its window is over
--- > late usage could come until 2031-01-04T00:00:00.000Z
-update statements set closed_at = '2031-01-02Z' where account_id = :id and month = '2030-12';
+-- > late usage could come until 2032-01-04T00:00:00.000Z
+update statements set closed_at = '2032-01-02Z' where account_id = :id and month = '2031-12';
 
 -- late: leaves late usage out of its month
 -- > the entries say
-update statements set overage = overage + 1 where account_id = :id and month = '2030-12';
+update statements set overage = overage + 1 where account_id = :id and month = '2031-12';
 
 -- late: says that a job was done at another time
 -- > used_at is
-update reservations set used_at = '2030-12-30Z' where account_id = :id;
+update reservations set used_at = '2031-12-30Z' where account_id = :id;
