@@ -170,7 +170,7 @@ create table grants (
     and voided <= amount - remaining
     and void_on_return > 0
   ),
-  constraint grants_expired_check check (expired > 0 and expired <= amount - remaining),
+  constraint grants_expired_check check (expired > 0 and expired <= amount),
   constraint grants_priority_check check (priority >= 0 and priority <= 100),
   constraint grants_expiry_check check (expires_at > effective_at),
   constraint grants_category_check check (

@@ -216,6 +216,20 @@ describe('usage of the month before', () => {
   });
 });
 
+test('a reservation takes most of an allowance that expired as a whole', async () => {
+  scrip.setNow(at('08-10T12:00').getTime());
+  accountId = await scrip.open('late');
+  scrip.setNow(at('09-02T12:00').getTime());
+  await use(1n);
+  const { reservation } = await scrip.billing.reserve({
+    accountId,
+    requestId: requestId(),
+    credits: 40n,
+    usedAt: at('08-31T10:00'),
+  });
+  expect(reservation?.allocations).toMatchObject([{ source: { value: 1n }, credits: 40n }]);
+});
+
 test('usage has the prices of its time', async () => {
   scrip.setNow(at('05-19T12:00').getTime());
   accountId = await scrip.open('late');

@@ -304,7 +304,7 @@ const violations: Readonly<Record<string, readonly Readonly<Record<string, unkno
   grants_remaining_check: [{ remaining: 11 }],
   grants_reserved_check: [{ reserved: 9 }, { reserved: -1 }],
   grants_voided_check: [{ voided: 0 }, { voided: 3 }, { void_on_return: 0 }],
-  grants_expired_check: [{ expired: 0 }, { expired: 3 }],
+  grants_expired_check: [{ expired: 0 }, { expired: 11 }],
   grants_priority_check: [{ priority: -1 }, { priority: 101 }],
   grants_expiry_check: [{ expires_at: instant }],
   grants_category_check: [{ category: 'FREE' }],

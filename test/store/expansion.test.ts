@@ -26,7 +26,7 @@ const REVIEWED: Readonly<Record<string, string>> = {
     'it allowed more of DRAW only',
   'refuses: accounts_overage_before_check: CHECK (((overage_before > 0) AND (overage_before <= overage_limit)))':
     'of a column that it does not write',
-  'refuses: grants_expired_check: CHECK (((expired > 0) AND (expired <= (amount - remaining))))':
+  'refuses: grants_expired_check: CHECK (((expired > 0) AND (expired <= amount)))':
     'of a column that it does not write',
 };
 

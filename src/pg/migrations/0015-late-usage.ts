@@ -16,7 +16,7 @@ grant update (overage_before) on accounts to scrip_runtime;
 
 alter table grants
   add expired bigint,
-  add constraint grants_expired_check check (expired > 0 and expired <= amount - remaining);
+  add constraint grants_expired_check check (expired > 0 and expired <= amount);
 grant update (expired) on grants to scrip_runtime;
 create index grants_to_return on grants (account_id, expires_at) where expired is not null;
 

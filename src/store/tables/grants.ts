@@ -50,7 +50,7 @@ export const grants = defineTable({
     grants_remaining_check: ['remaining >= 0', 'remaining <= amount'],
     grants_reserved_check: ['reserved >= 0', 'reserved <= remaining'],
     grants_voided_check: ['voided > 0', 'voided <= amount - remaining', 'void_on_return > 0'],
-    grants_expired_check: ['expired > 0', 'expired <= amount - remaining'],
+    grants_expired_check: ['expired > 0', 'expired <= amount'],
     grants_priority_check: ['priority >= 0', 'priority <= 100'],
     grants_expiry_check: 'expires_at > effective_at',
     grants_category_check: "category in ('PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT')",
