@@ -340,7 +340,7 @@ test(
       }
     }
     // A dispute that is won after credits were used is in owed.test.ts.
-    expect(counts.below(5)).toEqual([]);
+    expect(counts.below(2)).toEqual([]);
     expect(counts.names).toMatchInlineSnapshot(`
     [
       "ACCOUNT_CLOSED",
