@@ -103,5 +103,22 @@ export const LEDGER: DashboardSource = {
         },
       },
     ],
+    Archive: [
+      {
+        title: 'Entries in files',
+        unit: 'none',
+        queries: { entries: database('scrip_archive_entries') },
+      },
+      {
+        title: 'Since the newest archived month ended',
+        unit: 's',
+        queries: { age: database('scrip_archive_month_age_seconds') },
+      },
+      {
+        title: 'Files whose entries are still in the database',
+        unit: 'none',
+        queries: { unfinished: database('scrip_archive_unfinished') },
+      },
+    ],
   },
 };
