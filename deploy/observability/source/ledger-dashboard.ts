@@ -110,6 +110,17 @@ export const LEDGER: DashboardSource = {
         queries: { entries: database('scrip_archive_entries') },
       },
       {
+        title: 'Size of files',
+        unit: 'bytes',
+        queries: { size: database('scrip_archive_size_bytes') },
+      },
+      {
+        title: 'Since entries last left the database',
+        unit: 's',
+        queries: { ago: `time() - ${database('scrip_archive_last_finished_seconds')}` },
+        redFrom: 35 * 86_400,
+      },
+      {
         title: 'Since the newest archived month ended',
         unit: 's',
         queries: { age: database('scrip_archive_month_age_seconds') },
