@@ -71,6 +71,7 @@ class History {
     }) as Request;
     const answer = decide(this.#state, request, {
       now: at,
+      loadedAt: at,
       author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
       reservationId: '',
       purchaseId: '',
@@ -147,6 +148,19 @@ const ESTIMATE: ReadSpec = {
 const OPEN = { do: 'open', plan: 'weekly', name: '' } as const;
 const GRANT = { do: 'grant', credits: 5, category: 1 } as const;
 const refusal = (reason: string) => ({ kind: 'refusal', reason, metadata: {} }) as const;
+
+/** A grant that ends in a millisecond: later it is INVALID_FIELD. */
+const ONE_MILLISECOND = { ...GRANT, expiresInMs: 1 } as const;
+
+/** An atomic batch that is refused because its second request is too late, while the clocks go on. */
+function tooLate(first: RequestSpec, until: number): History {
+  const told = [refusal('BATCH_REFUSED'), refusal('REQUEST_EXPIRED')];
+  const history = new History().request(0, OPEN);
+  const between = () => void history.advanceTo(until);
+  history.together(1, [first, { ...GRANT, notAfterMs: 0 }], { told, between });
+  history.entries.splice(-2);
+  return history;
+}
 
 /** What is due is not written: a past balance and a page of entries do not show it. */
 function pastBeforeWhatIsDue(change: (entries: readonly Entry[]) => readonly Entry[]): History {
@@ -227,6 +241,19 @@ describe('of an atomic batch the checker', () => {
     const told = [refusal('BATCH_REFUSED'), refusal('REQUEST_ID_REUSED')];
     const history = opened().together(1, [GRANT, GRANT], { told });
     expect(() => history.check()).toThrow('took effect in a batch that was refused');
+  });
+
+  test('accepts that a request was too late, and the one before it decided in time', () => {
+    expect(() => tooLate(ONE_MILLISECOND, OPENED_AT + 10).check()).not.toThrow();
+  });
+
+  test('refuses that a request was too late while the clocks stood still', () => {
+    expect(() => tooLate(ONE_MILLISECOND, OPENED_AT).check()).toThrow('is right at no seq');
+  });
+
+  test('refuses that only the second of two was too late, if both were', () => {
+    const history = tooLate({ ...ONE_MILLISECOND, notAfterMs: 0 }, OPENED_AT + 10);
+    expect(() => history.check()).toThrow('must be refused with REQUEST_EXPIRED');
   });
 
   test('refuses a refusal that only another of its requests would have earned', () => {

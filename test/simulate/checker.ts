@@ -52,7 +52,7 @@ type Pending = Span & {
   readonly from: bigint;
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
-  readonly problem: (state: AccountState, now: number) => string;
+  readonly problem: (state: AccountState, now: number, loadedAt: number) => string;
   readonly sees: Sees;
   /** The atomic batch that it is a part of. Nothing else sees the account between two of its entries. */
   readonly together?: readonly Request[];
@@ -352,7 +352,7 @@ class Checker {
         ...spanOf(attempt),
         what,
         sees: 'settled',
-        problem: (state, now) => attemptProblem(state, attempt, now),
+        problem: (state, now, loadedAt) => attemptProblem(state, attempt, now, loadedAt),
         ...(attempt.together && { together: attempt.together }),
       });
     }
@@ -430,9 +430,8 @@ class Checker {
         // The entries of a unit of work are skipped together.
         if (from <= until) return true;
       }
-      for (const time of this.#observed.timeline.timesWithin(pending)) {
-        const now = Math.max(time, this.#state.lastAt);
-        const wrong = this.#problemNow(pending, now);
+      for (const [now, loadedAt] of this.#momentsOf(pending)) {
+        const wrong = this.#problemNow(pending, now, loadedAt);
         if (wrong === '') return false;
         pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
@@ -440,12 +439,26 @@ class Checker {
     });
   }
 
-  #problemNow({ problem, sees }: Pending, now: number): string {
-    const stored = sees === 'settled' ? null : problem(this.#state, now);
+  /**
+   * When it can have been decided, and when everything was loaded for that. Between the two the clocks may have gone on:
+   * then the last part of an atomic batch is too late for its not_after, and the parts before it are decided earlier.
+   */
+  #momentsOf(pending: Pending): readonly (readonly [now: number, loadedAt: number])[] {
+    const { lastAt } = this.#state;
+    const times = this.#observed.timeline
+      .timesWithin(pending)
+      .map((time) => Math.max(time, lastAt));
+    return times.flatMap((now, index) =>
+      (pending.together ? times.slice(index) : [now]).map((loadedAt) => [now, loadedAt] as const),
+    );
+  }
+
+  #problemNow({ problem, sees }: Pending, now: number, loadedAt: number): string {
+    const stored = sees === 'settled' ? null : problem(this.#state, now, loadedAt);
     if (stored !== null && (sees === 'stored' || stored === '')) return stored;
     const settled = this.#state.copy();
     if (settled.seq > 0n) settle(settled, now);
-    return problem(settled, now);
+    return problem(settled, now, loadedAt);
   }
 
   /** Every answer with an entry has that entry, and a reused id has an entry of another body. */
@@ -553,6 +566,7 @@ const authorOf = ({ requestId }: { readonly requestId: string }): Author => ({
 
 const decidingOf = (entry: Entry, now: number): Deciding => ({
   now,
+  loadedAt: now,
   author: authorOf(entry),
   reservationId: entry.reservationId,
   purchaseId: entry.purchaseId,
@@ -578,17 +592,23 @@ const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string
   );
 };
 
-function attemptProblem(state: AccountState, attempt: Attempt, now: number): string {
+function attemptProblem(
+  state: AccountState,
+  attempt: Attempt,
+  now: number,
+  loadedAt: number,
+): string {
   const { request, outcome } = attempt;
+  const trying = (one: Request, id: string) => tryingOf(one, { now, loadedAt }, id);
   if (outcome.kind === 'refusal')
     for (const [index, before] of requestsBefore(attempt).entries()) {
-      const made = attemptTo(() => decide(state, before, tryingOf(before, now, `trial-${index}`)));
+      const made = attemptTo(() => decide(state, before, trying(before, `trial-${index}`)));
       if (made instanceof Error) return `the model says: ${made.message}`;
       // Fields are looked at before the account is.
       if (made instanceof Refusal && outcome.reason !== 'INVALID_FIELD')
         return `${bodyOf(before)} must be refused with ${made.reason}`;
     }
-  const expected = attemptTo(() => decide(state, request, tryingOf(request, now, '')));
+  const expected = attemptTo(() => decide(state, request, trying(request, '')));
   return outcomeProblem(outcome, expected);
 }
 
@@ -597,8 +617,12 @@ const requestsBefore = ({ request, together = [request] }: Attempt): readonly Re
   together.slice(0, together.indexOf(request));
 
 /** What is decided to see what would come of it: an id of what it makes is not known. */
-const tryingOf = ({ value }: Request, now: number, id: string): Deciding => ({
-  now,
+const tryingOf = (
+  { value }: Request,
+  moment: Pick<Deciding, 'now' | 'loadedAt'>,
+  id: string,
+): Deciding => ({
+  ...moment,
   author: authorOf(value),
   reservationId: id,
   purchaseId: id,

@@ -72,6 +72,7 @@ function commitOf(
   if (priced instanceof Refusal) throw new Error(priced.reason);
   return commitParts(state, { ...RESERVATION, held, heldFor }, priced, false, {
     now: STARTS_AT,
+    loadedAt: STARTS_AT,
     author: SERVICE,
     reservationId: '',
     purchaseId: '',

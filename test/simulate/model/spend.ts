@@ -35,6 +35,8 @@ import { ownUses, reservedUses } from './uses.ts';
 /** When a command is decided, for whom, and the ids that the service chose. */
 export type Deciding = {
   readonly now: number;
+  /** When everything was loaded: at `now` or later. What has a not_after by then is refused. */
+  readonly loadedAt: number;
   readonly author: Author;
   readonly reservationId: string;
   readonly purchaseId: string;
