@@ -1,6 +1,6 @@
 /** What the checker accepts of a history, and what it does not. */
 import { describe, expect, test } from 'vitest';
-import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import type { BucketBalance, Entry } from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { checkAccount } from './checker.ts';
 import { bucketOf } from './entry-problem.ts';
@@ -28,9 +28,14 @@ class History {
   readonly #state = new AccountState(ACCOUNT);
 
   /** A request that is decided and answered now, or was sent and decided before the clocks went on. */
-  request(step: number, spec: RequestSpec, { sent, at }: SentAt = this.sending()): this {
+  request(
+    step: number,
+    spec: RequestSpec,
+    { sent, at }: SentAt = this.sending(),
+    requestId = `request-${step}`,
+  ): this {
     this.settle(at);
-    const made = this.#decide(`request-${step}`, spec, at);
+    const made = this.#decide(requestId, spec, at);
     const received = this.timeline.tick();
     this.attempts.push({ step, request: made.request, sent, received, outcome: made.outcome });
     return this;
@@ -187,6 +192,22 @@ type Packs = readonly PackOffer[];
 const isMonth = ({ pack }: PackOffer): boolean => pack?.packId === 'month';
 const isOwn = ({ pack }: PackOffer): boolean => pack?.packId === 'own-1';
 
+const isOfGrant = ({ bucket }: BucketBalance): boolean => bucket?.grantId !== 0n;
+
+/** A past balance of two grants whose buckets are listed in another order. */
+function pastInOrder(order: (ofGrants: Buckets, others: Buckets) => Buckets): History {
+  const spec: ReadSpec = { read: 'past balance', point: { seq: 4 }, buckets: true };
+  const charge = { do: 'charge', amount: { credits: 3 }, sheddable: false, reference: '' } as const;
+  const history = new History().request(0, OPEN).request(1, GRANT).request(2, charge);
+  const past = history.see(spec) as { buckets: Buckets };
+  const others = past.buckets.filter((one) => !isOfGrant(one));
+  expect(others.length).toBeGreaterThan(1);
+  const buckets = order(past.buckets.filter(isOfGrant), others);
+  return history.answer(history.sending(), spec, { ...past, buckets });
+}
+
+type Buckets = readonly BucketBalance[];
+
 describe('the checker accepts', () => {
   test('a history of the model', () => {
     const history = new History().request(0, OPEN).read().advanceTo(DUE_AT).settle().read();
@@ -208,6 +229,11 @@ describe('the checker accepts', () => {
     expect(() => pastBeforeWhatIsDue((entries) => entries).check()).not.toThrow();
   });
 
+  test('buckets of no grant in any order', () => {
+    const history = pastInOrder((ofGrants, others) => [...ofGrants, ...others.toReversed()]);
+    expect(() => history.check()).not.toThrow();
+  });
+
   test('an estimate whose own packs were read later than the rest', () => {
     const history = estimateWhilePacksChange((before, after) => [
       ...before,
@@ -222,6 +248,13 @@ describe('of an atomic batch the checker', () => {
 
   test('accepts entries that follow each other', () => {
     const history = opened().together(1, [GRANT, GRANT]).request(2, GRANT).read();
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test('accepts that a part without an effect has one later, sent alone', () => {
+    const same = { do: 'update', name: '' } as const;
+    const history = opened().together(1, [GRANT, same]).request(2, { do: 'update', name: 'a' });
+    history.request(3, same, history.sending(), 'request-1-1');
     expect(() => history.check()).not.toThrow();
   });
 
@@ -295,6 +328,13 @@ describe('the checker refuses', () => {
       expect(() => history.check()).toThrow('is right at no seq');
     },
   );
+
+  test.each<[string, (ofGrants: Buckets, others: Buckets) => Buckets]>([
+    ['of grants in another order', (ofGrants, others) => [...ofGrants.toReversed(), ...others]],
+    ['without one', (ofGrants, [, ...others]) => [...ofGrants, ...others]],
+  ])('buckets %s', (_, order) => {
+    expect(() => pastInOrder(order).check()).toThrow('is right at no seq');
+  });
 
   test('a read of credits that there never were', () => {
     const history = new History().request(0, OPEN).read({ grants: [] });

@@ -7,7 +7,13 @@ import type {
   EstimateResponse,
   ListEntriesResponse,
 } from '../../src/gen/billing/v1/billing_service.ts';
-import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  Bucket_Kind,
+  type BucketBalance,
+  type Entry,
+  Entry_Kind,
+  type Move,
+} from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { differences, textOf } from './compare.ts';
 import { entryProblem } from './entry-problem.ts';
@@ -398,8 +404,21 @@ class Checker {
     );
   }
 
+  /**
+   * The seq that a part of an atomic batch was answered with; none if it changed nothing. A repetition does not count
+   * where others have sent the request as well: it is not remembered without an effect, so it can have had one later.
+   */
+  #madeTogether(key: string, { sent, received }: Span): readonly bigint[] {
+    const attempts = this.#byKey.get(key) ?? [];
+    const one = attempts.find((other) => other.sent === sent && other.received === received);
+    if (one?.outcome.kind !== 'answer') return [];
+    const { entrySeq, replay } = one.outcome.answer;
+    const isOfOthers = attempts.some((other) => !isSameBatch(one.together ?? [], other.together));
+    return entrySeq === 0n || (replay && isOfOthers) ? [] : [entrySeq];
+  }
+
   /** What is right of a part of an atomic batch because of the others. */
-  #checkTogether({ step, sent, request, outcome, together = [] }: Attempt) {
+  #checkTogether({ step, sent, received, request, outcome, together = [] }: Attempt) {
     const key = keyOfRequest(request);
     const keys = together.map(keyOfRequest);
     const isMade = this.#made.has(key);
@@ -408,7 +427,7 @@ class Checker {
     const kinds = new Set(ofBatch.map((other) => other.outcome.kind));
     if (isMade && ofBatch.length === attempts.length && kinds.size === 1 && kinds.has('refusal'))
       this.#fail(`step ${step}: ${key} took effect in a batch that was refused`);
-    const made = keys.flatMap((other) => this.#made.get(other)?.seq ?? []);
+    const made = keys.flatMap((other) => this.#madeTogether(other, { sent, received }));
     if (outcome.kind === 'answer' && !this.#followEachOther(made, keys))
       this.#fail(`step ${step}: the entries ${made} of an atomic batch do not follow each other`);
     if (outcome.kind !== 'refusal') return;
@@ -639,6 +658,10 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
   if (outcome.kind !== 'answer')
     return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
   const { answer } = outcome;
+  if (spec.read === 'past balance')
+    return [
+      (state, now) => answerProblem(othersSorted(answer), othersSorted(expectedOn(state, now))),
+    ];
   if (spec.read === 'entries')
     return [(state, now) => pageProblem(answer as ListEntriesResponse, expectedOn(state, now))];
   if ('shortfall' in answer) return estimateChecks(answer as EstimateResponse, expectedOn);
@@ -660,6 +683,17 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
       ? differences(ownFields(item), ownFields(same))
       : `${idOf(item)} must not be listed`;
   });
+}
+
+/** A past balance with the buckets that are of no grant in one order, which the contract leaves open. */
+function othersSorted<Answer extends object>(answer: Answer): Answer {
+  if (!('buckets' in answer)) return answer;
+  const buckets = answer.buckets as readonly BucketBalance[];
+  const kindOf = ({ bucket }: BucketBalance) => bucket?.kind ?? 0;
+  const isOfGrant = ({ bucket }: BucketBalance) => bucket?.grantId !== 0n;
+  const others = buckets.filter((one) => !isOfGrant(one));
+  const sorted = others.toSorted((a, b) => kindOf(a) - kindOf(b));
+  return { ...answer, buckets: [...buckets.filter(isOfGrant), ...sorted] };
 }
 
 /** A page of entries, as the model has them; whether there are more. */

@@ -107,6 +107,8 @@ const RESERVATION = {
   late: false,
   lines: [],
   wasCommitted: false,
+  heldShares: new Map(),
+  spentShares: new Map(),
 };
 
 const pages = (credits: bigint): Need => ({ operation: 'doc.convert', credits });

@@ -82,6 +82,7 @@ async function main(options: Options): Promise<boolean> {
         results.push(result);
         if (result.problem !== null) failures.push({ trace, problem: result.problem });
         print(report(trace, result));
+        if (result.problem !== null) print(`  ${result.problem}`);
       }
     };
     await Promise.all(Array.from({ length: options.jobs }, work));
