@@ -11,7 +11,6 @@ import {
 import { accepts as accepting, answers, Receiver } from '../events/receiver.ts';
 import { mustBe, pagesOf } from './checks-of-all.ts';
 import type { Timeline } from './observations.ts';
-import { UNITS } from './plans.ts';
 import { pause } from './replicas.ts';
 import { Violation } from './runner.ts';
 
@@ -19,8 +18,13 @@ import { Violation } from './runner.ts';
 const REFUSED = 'grant.expired';
 const LATE = 'reservation.expired';
 
-/** Attempts that are still to come end within so many minutes of the clocks, and far fewer polls. */
-const POLLS_MAX = 4_000;
+const PAGE_SIZE = 200;
+/** Far more than it takes. */
+const POLLS_MAX = 20_000;
+/** The clocks go on where so many polls have seen no change: then nothing is under way that is not due later. */
+const UNCHANGED_MAX = 40;
+/** Longer than a replica that was killed keeps a delivery for itself. */
+const LATER_MS = 30_000;
 
 export class Endpoint {
   readonly receiver = new Receiver();
@@ -64,20 +68,30 @@ export async function checkDeliveries(endpoint: Endpoint, timeline: Timeline, { 
 
 /** All deliveries, newest first, once each event has one that has ended. Attempts are due as the clocks go on. */
 async function allEnded(timeline: Timeline, events: Scrip['events']): Promise<Delivery[]> {
-  for (let poll = 0; poll < POLLS_MAX; poll++) {
-    const all = await pagesOf(async (pageToken) => {
-      const page = await events.listDeliveries({ pageSize: 100, pageToken });
-      return { items: page.deliveries, nextPageToken: page.nextPageToken };
-    });
-    let count = 0;
-    for await (const message of events.streamEvents({})) count += message.events.length;
-    const hasEnded = all.every(({ state }) => state !== Delivery_State.PENDING);
-    if (hasEnded && all.length === count) return all;
-    timeline.advanceTo(timeline.now + UNITS.MINUTE);
+  let seen = '';
+  for (let poll = 0, unchanged = 0; poll < POLLS_MAX; poll++, unchanged++) {
+    const pending = await listed(events, Delivery_State.PENDING);
+    if (pending.length === 0) {
+      const all = await listed(events, Delivery_State.UNSPECIFIED);
+      let count = 0;
+      for await (const message of events.streamEvents({})) count += message.events.length;
+      if (all.length === count && all.every(({ endedAt }) => endedAt)) return all;
+    }
+    const now = pending.map(({ event, attempts }) => `${event?.position} ${attempts}`).join();
+    if (now !== seen) unchanged = 0;
+    seen = now;
+    if (unchanged > 0 && unchanged % UNCHANGED_MAX === 0)
+      timeline.advanceTo(timeline.now + LATER_MS);
     await pause(50);
   }
   throw new Violation('deliveries do not end');
 }
+
+const listed = (events: Scrip['events'], state: Delivery_State): Promise<Delivery[]> =>
+  pagesOf(async (pageToken) => {
+    const page = await events.listDeliveries({ state, pageSize: PAGE_SIZE, pageToken });
+    return { items: page.deliveries, nextPageToken: page.nextPageToken };
+  });
 
 function checkStates(all: readonly Delivery[], endsAs: (event: Event) => Delivery_State) {
   const positions = all.map(({ event }) => event?.position ?? 0n);
