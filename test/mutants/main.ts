@@ -21,7 +21,8 @@ const FIRST_TIMEOUT_MS = 3 * 60 * 60_000;
 
 type Outcome = 'caught' | 'missed' | 'caught: it never ends';
 type Run = { readonly outcome: Outcome; readonly output: string };
-/** The end of the output of tests that fail without any fault. */
+/** Of the output of tests, its end is kept; of tests that fail without any fault, so much of it is shown. */
+const KEPT = 100_000;
 const SHOWN = 4_000;
 
 async function copyProject(): Promise<string> {
@@ -37,13 +38,14 @@ async function runTests(copy: string, tests: readonly string[], timeoutMs: numbe
   const args = [vitest, 'run', '--config', 'test/vitest.config.ts', '--bail', '1', ...tests];
   const child = spawn(process.execPath, args, {
     cwd: copy,
+    env: { ...process.env, NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-SHOWN);
+      output = (output + text).slice(-KEPT);
     });
   const pid = child.pid as number;
   const timer = setTimeout(() => process.kill(-pid, 'SIGKILL'), timeoutMs);
@@ -79,13 +81,15 @@ async function main(only: string): Promise<number> {
     const firstAt = performance.now();
     const { outcome, output } = await runTests(copy, tests, FIRST_TIMEOUT_MS);
     const timeoutMs = Math.max(TIMEOUT_MIN_MS, 2 * (performance.now() - firstAt));
-    if (outcome !== 'missed') throw new Error(`the tests fail without any fault:\n${output}`);
+    if (outcome !== 'missed')
+      throw new Error(`the tests fail without any fault:\n${output.slice(-SHOWN)}`);
     for (const [index, mutant] of mutants.entries()) {
       const startedAt = performance.now();
-      const { outcome } = await seed(copy, mutant, timeoutMs);
+      const { outcome, output } = await seed(copy, mutant, timeoutMs);
       if (outcome === 'missed') missed.push(mutant.name);
       const seconds = Math.round((performance.now() - startedAt) / 1_000);
       print(`${index + 1}/${mutants.length}  ${outcome}  ${mutant.name}  (${seconds} s)`);
+      print(`      ${/^\s*FAIL .*$/m.exec(output)?.[0].trim() ?? ''}`);
     }
   } finally {
     await rm(copy, { recursive: true, force: true });
