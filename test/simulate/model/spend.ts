@@ -15,6 +15,14 @@ import { needsOf, type Priced, priceOf } from './prices.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
 import {
+  added as addedShares,
+  afterSpending,
+  shareChange,
+  sharesOf,
+  sharesOfCommit,
+  sharesOfSpending,
+} from './shares.ts';
+import {
   type AccountState,
   type Author,
   cut,
@@ -26,6 +34,7 @@ import {
   OWED,
   type Part,
   type ReservationState,
+  type Spending,
   toAllocations,
   totalOf,
   type Use,
@@ -35,6 +44,8 @@ import { ownUses, reservedUses } from './uses.ts';
 /** When a command is decided, for whom, and the ids that the service chose. */
 export type Deciding = {
   readonly now: number;
+  /** When everything was loaded: at `now` or later. What has a not_after by then is refused. */
+  readonly loadedAt: number;
   readonly author: Author;
   readonly reservationId: string;
   readonly purchaseId: string;
@@ -121,7 +132,8 @@ export function reserve(
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
   const job = { seq: state.seq + 1n, at: now, labels: request.labels };
-  const over = overBudget(state, job, priced.credits);
+  const change = changeOf(priced);
+  const over = overBudget(state, job, change);
   if (over) return over;
   const held = fund(state, toNeeds(priced), now);
   if (held instanceof Refusal) return held;
@@ -148,6 +160,8 @@ export function reserve(
     late: false,
     lines,
     wasCommitted: false,
+    heldShares: change.shares,
+    spentShares: new Map(),
   };
   const entry = state.post(
     Entry_Kind.RESERVE,
@@ -162,7 +176,7 @@ export function reserve(
     author,
   );
   state.reservations.set(reservationId, reservation);
-  reportBudgets(state, job, credits);
+  reportBudgets(state, job, change);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
@@ -183,7 +197,8 @@ export function charge(
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
   const job = { seq: state.seq + 1n, at: now, labels: request.labels };
-  const over = overBudget(state, job, priced.credits);
+  const change = changeOf(priced);
+  const over = overBudget(state, job, change);
   if (over) return over;
   const parts = fund(state, toNeeds(priced), now);
   if (parts instanceof Refusal) return parts;
@@ -200,8 +215,9 @@ export function charge(
     ...terms,
     planId: state.planId,
     reservationId: '',
+    shares: sharesOfSpending(priced, credits, true),
   });
-  reportBudgets(state, job, credits);
+  reportBudgets(state, job, change);
   return {
     credits,
     balance: balanceOf(state, now),
@@ -218,13 +234,13 @@ function recordSpending(
   parts: readonly Part[],
   uses: readonly Use[],
   names: Pick<
-    ReservationState,
-    'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId'
+    Spending,
+    'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId' | 'shares'
   >,
 ) {
-  const { reservationId, planId, rateCardVersion, reference, labels } = names;
+  const { reservationId, planId, rateCardVersion, reference, labels, shares } = names;
   const split = overageLast(parts);
-  const terms = { reservationId, planId, rateCardVersion, reference, labels };
+  const terms = { reservationId, planId, rateCardVersion, reference, labels, shares };
   state.spendings.set(seq, { seq, at, split, refunded: 0n, uses, ...terms });
 }
 
@@ -233,6 +249,9 @@ const overageLast = (parts: readonly Part[]): readonly Part[] => [
   ...parts.filter(({ grantId }) => grantId === OVERAGE),
   ...parts.filter(({ grantId }) => grantId === OWED),
 ];
+
+/** What is reserved, charged or raised, as budgets count it. */
+const changeOf = (priced: Priced) => ({ credits: priced.credits, shares: sharesOf(priced) });
 
 /** As budgets count it. */
 const jobOf = ({ seq, createdAt, labels }: ReservationState) => ({ seq, at: createdAt, labels });
@@ -274,7 +293,8 @@ export function raise(
   if (unwanted) return unwanted;
   const priced = amountOf(request);
   if (priced instanceof Refusal) return priced;
-  const over = overBudget(state, jobOf(before), priced.credits);
+  const change = changeOf(priced);
+  const over = overBudget(state, jobOf(before), change);
   if (over) return over;
   const added = fund(state, toNeeds(priced), now);
   if (added instanceof Refusal) return added;
@@ -296,9 +316,10 @@ export function raise(
     credits: before.credits + credits,
     held: inBurnOrder(state, [...before.held, ...added]),
     heldFor: isForUsages ? [...(before.heldFor ?? []), ...needsOf(lines)] : null,
+    heldShares: addedShares(before.heldShares, change.shares),
   };
   state.reservations.set(reservation.reservationId, reservation);
-  reportBudgets(state, jobOf(before), credits);
+  reportBudgets(state, jobOf(before), change);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
@@ -408,8 +429,15 @@ export function commit(
   const ofOverage = used.filter(({ grantId }) => grantId === OVERAGE);
   const owed = used.filter(({ grantId }) => grantId === OWED);
   const committed = totalOf(used);
-  const more = committed + (isFinal || isLate ? 0n : totalOf(rest)) - totalOf(before.held);
-  const over = overBudget(state, jobOf(before), more);
+  const reservation = {
+    ...afterCommit(before, priced, parts, isFinal, isLate, now),
+    ...afterSpending(before, sharesOfCommit(before, priced, committed, whole)),
+  };
+  const change = {
+    credits: committed + (isFinal || isLate ? 0n : totalOf(rest)) - totalOf(before.held),
+    shares: shareChange(before, reservation),
+  };
+  const over = overBudget(state, jobOf(before), change);
   if (over) return over;
   const { lines } = priced;
   const given = isFinal ? [...rest, ...spared] : spared;
@@ -430,17 +458,12 @@ export function commit(
     author,
   );
   const uses = lines.length > 0 ? ownUses(lines, committed) : reservedUses(before, committed);
-  recordSpending(
-    state,
-    entry.seq,
-    now,
-    mergeParts([...ofGrants, ...ofOverage, ...owed]),
-    uses,
-    before,
-  );
-  const reservation = afterCommit(before, priced, parts, isFinal, isLate, now);
+  recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage, ...owed]), uses, {
+    ...before,
+    shares: sharesOfSpending(priced, committed, false),
+  });
   state.reservations.set(before.reservationId, reservation);
-  reportBudgets(state, jobOf(before), more);
+  reportBudgets(state, jobOf(before), change);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
