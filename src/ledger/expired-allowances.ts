@@ -1,7 +1,7 @@
 /** What of allowances has expired, and returns for late usage of their time. */
 import { type Allocation, isOfGrant } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
-import { type Move, type Origin, serviceOrigin } from './entry.ts';
+import { type Entry, type Move, type Origin, serviceOrigin } from './entry.ts';
 import { type Grant, hasExpired } from './grant.ts';
 
 /** Notes what of allowances expires or returns by moves. */
@@ -22,6 +22,14 @@ export const canReturn = (grant: Grant, usedAt: number, now: number): boolean =>
   grant.effectiveAt <= usedAt &&
   !hasExpired(grant, usedAt) &&
   hasExpired(grant, now);
+
+/** Whether an entry returns credits of an allowance for late usage. Directly after it comes what spends them. */
+export const returnsForLateUsage = ({ kind, usedAt }: Pick<Entry, 'kind' | 'usedAt'>): boolean =>
+  kind === 'REINSTATE' && usedAt !== null;
+
+/** Whether credits can have returned for an entry, in those directly before it. */
+export const spendsReturned = ({ kind, usedAt }: Pick<Entry, 'kind' | 'usedAt'>): boolean =>
+  usedAt !== null && (kind === 'CHARGE' || kind === 'RESERVE');
 
 /** Of an allocation of late usage, returns what has expired to its grants. The entry that spends it comes next. */
 export function reinstateExpired(
