@@ -9,6 +9,7 @@ import type { Row } from '../pg/table.ts';
 import { archiveFiles } from '../store/tables/archive.ts';
 import { type Candidate, databaseNow, findCandidates, oldestEntry } from './candidates.ts';
 import { finishPart, type WriteCheckpoint } from './finish-part.ts';
+import { lockAsArchiver } from './lock.ts';
 import { monthsFrom } from './months.ts';
 import { partOf, writePart } from './write-part.ts';
 
@@ -35,15 +36,13 @@ export type ArchivedPart = {
   readonly ms: number;
 };
 
-/** The key of an advisory lock; nothing else uses this number. */
-const ARCHIVER_LOCK = 5_347_263;
 /** Reservations that expired less long ago may be committed late, under plans with a grace period of months. */
 const LATE_MS = 92 * 86_400_000;
 
-/** Rejects where another archiver works on the database, and with what failed: then a further run goes on from there. */
+/** Rejects where another archiver works on the database, or slots leave the cell, and with what failed: then a further run goes on from there. */
 export async function archive(options: ArchiverOptions): Promise<void> {
   const { em, before } = options;
-  await lock(em());
+  await lockAsArchiver(em());
   await finishAll(options);
   const oldest = await oldestEntry(em());
   if (oldest === null) return;
@@ -93,15 +92,6 @@ export async function planArchive(
 /** Throws where `before` is later than the first moment of the running month: only what has ended is archived. */
 export async function assertEnded(em: Em, before: number): Promise<void> {
   if (before > (await databaseNow(em))) throw new Error('only months that have ended are archived');
-}
-
-async function lock(em: Em): Promise<void> {
-  const [row] = await query<{ locked: boolean }>(
-    em,
-    `select pg_try_advisory_lock(${ARCHIVER_LOCK}) as locked`,
-    [],
-  );
-  if (!row?.locked) throw new Error('another archiver works on this database');
 }
 
 /** The accounts of a month, as many as make a part. Of an account with more entries than a part has, the first ones. */

@@ -48,6 +48,8 @@ export class CellRouter<Cell> {
   readonly #unreachable = new Set<string>();
   /** Where there is one cell, nothing has to be looked up. */
   #only: Cell | null = null;
+  /** Whether accounts of the only cell are in others, which are not known here. */
+  #isSpread = false;
 
   constructor(names: readonly string[], map: CellMap) {
     this.names = names;
@@ -116,6 +118,16 @@ export class CellRouter<Cell> {
   report(name: string, isReachable: boolean) {
     if (isReachable) this.#unreachable.delete(name);
     else this.#unreachable.add(name);
+  }
+
+  /** Of the only cell: calls fail while accounts of it are in others, as nobody here knows which. */
+  spread(isSpread: boolean) {
+    this.#isSpread = isSpread;
+  }
+
+  /** Throws DATABASE_UNAVAILABLE while accounts are in cells that are not known here. */
+  assertWhole() {
+    if (this.#isSpread) throw cellUnavailable(this.names[0] as string);
   }
 
   /** The name of the account's cell. */

@@ -7,3 +7,6 @@ export const SLOT_MOVED = { code: '55000', constraint: 'slot_of_other_cell' } as
 /** Whether a unit of work was refused because one of its accounts is in another cell, or is being moved there. */
 export const isSlotMoved = (error: unknown): boolean =>
   constraintOf(error) === SLOT_MOVED.constraint;
+
+/** How the names of the triggers begin that a cell has as long as slots leave it. */
+export const MOVE_TRIGGER = 'slot_move';

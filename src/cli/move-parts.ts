@@ -50,11 +50,30 @@ export async function readMap(
   return found.installation.map;
 }
 
-/** Moves the slots, and prints what each part has cost. */
+/** Moves the slots, and prints what each part has cost. Nothing is archived meanwhile, nor between two parts. */
 export async function moveParts(cells: readonly CellAddress[], plan: Plan): Promise<MovedParts> {
+  const { lockOutArchiver, openSession } = await import('../slot-moves/session.ts');
+  const { refuseArchived } = await import('../slot-moves/copy-accounts.ts');
+  const source = await openSession(cellOf(cells, plan.from));
+  try {
+    await lockOutArchiver(source, plan.from);
+    // Before the first part moves, and not in the middle.
+    await refuseArchived(source, plan.slots);
+    return await movePartByPart(cells, plan);
+  } finally {
+    await source.end();
+  }
+}
+
+function cellOf(cells: readonly CellAddress[], name: string): CellAddress {
+  const cell = cells.find((one) => one.name === name);
+  if (!cell) throw new Error(`there is no cell ${name}`);
+  return cell;
+}
+
+async function movePartByPart(cells: readonly CellAddress[], plan: Plan): Promise<MovedParts> {
   const { slots, atOnce } = plan;
   let { map } = plan;
-  await refuseArchivedOf(cells, plan);
   const total = { accounts: 0, longestStopMs: 0 };
   for (let at = 0; at < slots.length; at += atOnce) {
     const moved = await movePart(cells, { ...plan, map }, slots.slice(at, at + atOnce));
@@ -63,20 +82,6 @@ export async function moveParts(cells: readonly CellAddress[], plan: Plan): Prom
     total.longestStopMs = Math.max(total.longestStopMs, moved.stopMs);
   }
   return total;
-}
-
-/** Before the first part moves, and not in the middle. */
-async function refuseArchivedOf(cells: readonly CellAddress[], { from, slots }: Plan) {
-  const { openSession } = await import('../slot-moves/session.ts');
-  const { refuseArchived } = await import('../slot-moves/copy-accounts.ts');
-  const cell = cells.find(({ name }) => name === from);
-  if (!cell) return;
-  const source = await openSession(cell);
-  try {
-    await refuseArchived(source, slots);
-  } finally {
-    await source.end();
-  }
 }
 
 async function movePart(

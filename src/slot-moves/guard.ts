@@ -7,7 +7,7 @@
  * and so begins when the last of them has ended.
  */
 import type pg from 'pg';
-import { SLOT_MOVED } from '../cells/fence.ts';
+import { MOVE_TRIGGER, SLOT_MOVED } from '../cells/fence.ts';
 import { MOVING_TABLES, type MovingTable } from './account-tables.ts';
 import { changeTable, inTransaction } from './session.ts';
 import { isInSlotsSql, slotSql } from './slots.ts';
@@ -94,7 +94,7 @@ const triggersSql = (
   OPERATIONS.map((operation) => {
     const isRefusing = !UNREFUSED[table]?.includes(operation);
     const row = operation === 'delete' ? 'old' : 'new';
-    return `create or replace trigger slot_move_${operation} before ${operation} on ${table}
+    return `create or replace trigger ${MOVE_TRIGGER}_${operation} before ${operation} on ${table}
       for each row when (${isInSlotsSql(`${row}.${column}`, slots)})
       execute function ${schema}.${functionName(column, isRefusing)}()`;
   }).join(';\n');
@@ -119,7 +119,7 @@ export async function removeGuard(client: pg.Client): Promise<void> {
     await changeTable(
       client,
       OPERATIONS.map(
-        (operation) => `drop trigger if exists slot_move_${operation} on ${table}`,
+        (operation) => `drop trigger if exists ${MOVE_TRIGGER}_${operation} on ${table}`,
       ).join(';\n'),
     );
   const functions = [...new Set(Object.values(MOVING_TABLES))].flatMap((column) =>

@@ -1,5 +1,6 @@
 /** Connections of a move. Unlike those of the service they belong to the owner of the database. */
 import pg from 'pg';
+import { ARCHIVER_LOCK } from '../archiver/lock.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 
 /** Locks a table gives up after this time, and are tried again: calls must not queue behind them. */
@@ -39,6 +40,15 @@ export async function lockMoves(client: pg.Client, cell: string): Promise<void> 
     throw new Error(`another command is moving slots of cell ${cell}`, { cause: error });
   }
   await client.query('set lock_timeout = 0');
+}
+
+/** Keeps the archiver from the database as long as the session lasts. Throws where it works there. */
+export async function lockOutArchiver(client: pg.Client, cell: string): Promise<void> {
+  const { rows } = await client.query(`select pg_try_advisory_lock(${ARCHIVER_LOCK}) as locked`);
+  if (!rows[0]?.locked)
+    throw new Error(
+      `the database of cell ${cell} is being archived: move slots when that has ended`,
+    );
 }
 
 /** Runs work in a transaction. */

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { LedgerGauges } from '../admin/ledger-gauges.ts';
 import type { CellRouter } from '../cells/cell-router.ts';
 import { MapFollower } from '../cells/map-follower.ts';
+import { SpreadWatch } from '../cells/spread-watch.ts';
 import { DatabaseProbe } from '../database-probe.ts';
 import { AccountSnapshots } from '../queries/account-snapshots.ts';
 import { CustomPacks } from '../queries/custom-packs.ts';
@@ -25,6 +26,7 @@ export class RunningCell {
   readonly #parts: Stoppable[];
   #probe: DatabaseProbe | null = null;
   #follower: MapFollower | null = null;
+  #spreadWatch: SpreadWatch | null = null;
 
   /** Starts the parts of a cell that listen on no port. The ledger is closed with it. */
   static async start(shared: Shared, ledger: Ledger): Promise<RunningCell> {
@@ -79,18 +81,34 @@ export class RunningCell {
 
   /** Tells the server and the router, from now on, whether the cell can be used, and writes its anchors. */
   async watch(rpc: RpcServer, cells: CellRouter<ServiceContext>): Promise<void> {
-    const { config, clock, log } = this.context;
+    const { cell, em, config, clock, log } = this.context;
     clock.watch((hasReliableClock) => rpc.report(this.name, { hasReliableClock }));
+    let [answers, isSpread] = [true, false];
+    const report = () => {
+      cells.report(this.name, answers);
+      if (cell === null) cells.spread(isSpread);
+      rpc.report(this.name, { hasDatabase: answers && !isSpread });
+    };
     this.#probe = new DatabaseProbe({
       ...probed(this.#ledger),
       intervalMs: config.DATABASE_PROBE_INTERVAL_MS,
       log,
       onChange: (hasDatabase) => {
-        cells.report(this.name, hasDatabase);
-        rpc.report(this.name, { hasDatabase });
+        answers = hasDatabase;
+        report();
       },
     });
     this.#parts.push(this.#probe);
+    if (cell === null) {
+      this.#spreadWatch = new SpreadWatch({
+        ...{ em, log, intervalMs: config.DATABASE_PROBE_INTERVAL_MS },
+        onChange(found) {
+          isSpread = found;
+          report();
+        },
+      });
+      this.#parts.push(this.#spreadWatch);
+    }
     const { node } = this.#ledger;
     if (node) node.unreachable = () => void this.probe();
     const anchors = await startAnchors(this.context);
@@ -100,6 +118,7 @@ export class RunningCell {
   /** Asks the database whether it answers, without waiting for the interval. */
   async probe(): Promise<void> {
     await this.#probe?.probe();
+    await this.#spreadWatch?.look().catch(() => {}); // while the database does not answer
   }
 
   /** Reads the gauges of the ledger now, without waiting for the interval. */

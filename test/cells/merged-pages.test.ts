@@ -5,7 +5,7 @@ import { wholeSlots } from '../../src/cells/cell-map.ts';
 import { CellRouter } from '../../src/cells/cell-router.ts';
 import { Account } from '../../src/gen/billing/v1/account_service.ts';
 import { mergeReads } from '../../src/rpc/call/merge-reads.ts';
-import { type CellPage, mergedPage } from '../../src/rpc/call/merged-pages.ts';
+import { type CellPage, mergedPage, toCellPage } from '../../src/rpc/call/merged-pages.ts';
 import type { ServiceContext } from '../../src/rpc/service-context.ts';
 
 /** Rows of cells; a row that is negative is passed over, as one that a filter leaves out. */
@@ -43,6 +43,7 @@ async function pageThrough(
       ...{ list: ['rows'], accountId: '', pageToken: token, pageSize, keyPattern: /^\d+$/, read },
       compare: (one, other) => one.value - other.value,
       keyOf: ({ key }) => String(key),
+      hasOneOrder: false,
       codec: Account,
       toMessage: ({ value }) => Account.fromPartial({ displayName: String(value) }),
     });
@@ -74,6 +75,51 @@ test('where the rows of each cell are in order, so are all', async () => {
     fc.asyncProperty(sorted, page, page, async (cells, pageSize, lookedAt) => {
       const rows = (await pageThrough(cells, pageSize, lookedAt)).flat();
       expect(rows).toEqual(rows.toSorted((a, b) => a - b));
+    }),
+  );
+});
+
+/** Different rows, each in one of three cells, and where some of them move between two pages. */
+const movingRows = fc.record({
+  cellOf: fc.array(fc.nat({ max: 2 }), { maxLength: 30 }),
+  moves: fc.array(fc.array(fc.tuple(fc.nat({ max: 29 }), fc.nat({ max: 2 }))), { maxLength: 20 }),
+});
+
+test('rows that move to another cell between two pages are shown once', async () => {
+  await fc.assert(
+    fc.asyncProperty(movingRows, page, async ({ cellOf, moves }, pageSize) => {
+      const cells = [...cellOf];
+      const names = ['cell-0', 'cell-1', 'cell-2'];
+      const router = new CellRouter<ServiceContext>(names, {
+        ...{ version: 1, cells: wholeSlots('cell-0') },
+      });
+      for (const name of names) router.add(name, { cell: name, cells: router } as ServiceContext);
+      const keyOf = ({ value }: { value: number }) => String(value);
+      const shown: number[] = [];
+      let token = '';
+      for (let count = 0; count === 0 || token !== ''; count++) {
+        const { messages, nextPageToken } = await mergedPage<{ value: number }, Account>(
+          router.any(),
+          {
+            ...{ list: ['rows'], accountId: '', pageToken: token, pageSize, keyPattern: /^\d+$/ },
+            read: async ({ cell }, after) => {
+              const rows = [...cells.keys()]
+                .filter((row) => names[cells[row] as number] === cell && row > Number(after ?? -1))
+                .map((value) => ({ value }));
+              return toCellPage(rows.slice(0, pageSize + 1), pageSize, keyOf);
+            },
+            ...{ compare: (one, other) => one.value - other.value, keyOf, hasOneOrder: true },
+            ...{
+              codec: Account,
+              toMessage: (row) => Account.fromPartial({ displayName: keyOf(row) }),
+            },
+          },
+        );
+        shown.push(...messages.map(({ displayName }) => Number(displayName)));
+        token = nextPageToken;
+        for (const [row, cell] of moves[count] ?? []) if (row < cells.length) cells[row] = cell;
+      }
+      expect(shown).toEqual([...cellOf.keys()]);
     }),
   );
 });

@@ -52,6 +52,7 @@ export async function listAccounts(
     },
     compare: (one, other) => (one.accountId < other.accountId ? -1 : 1),
     keyOf,
+    hasOneOrder: true,
     codec: AccountMessage,
     toMessage: (message) => message,
   });

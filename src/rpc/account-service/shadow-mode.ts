@@ -70,6 +70,7 @@ export async function listShadowDecisions(
     },
     compare,
     keyOf,
+    hasOneOrder: true,
     codec: ShadowDecisionMessage,
     toMessage: decisionMessage,
   });

@@ -13,6 +13,7 @@ export function serveInCell<Result>(
   accountId: string,
   serve: (context: ServiceContext) => Promise<Result>,
 ): Promise<Result> {
+  cells.assertWhole();
   // Every call comes here: with one cell it is served at once.
   if (cells.isOne || accountId === '') return serve(cells.any());
   return serveUnlessMoved(cells.of(accountId), accountId, serve);
@@ -50,6 +51,7 @@ export function readOfAccount<Result>(
   read: (context: ServiceContext) => Promise<Result>,
 ): Promise<Result> {
   const { cells } = shared;
+  cells.assertWhole();
   if (cells.isOne || accountId === '') return read(cells.any());
   return serveInCell(shared, accountId, async (context) => {
     const result = await read(context);

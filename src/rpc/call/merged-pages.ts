@@ -1,7 +1,8 @@
 /**
  * Pages of lists over several cells. Every cell gives its rows in its own order, and the merged list keeps it: a page
  * token holds the key of each cell, so that no row is left out or shown twice, whatever the sort order of a database
- * is. With one cell a token holds one key.
+ * is. Where all cells have one order, every cell has the key of the last row: accounts may have moved before the next
+ * page. With one cell a token holds one key.
  */
 import type { ServiceContext } from '../service-context.ts';
 import type { Codec } from './codec.ts';
@@ -36,6 +37,8 @@ export type MergedList<Row, Message> = {
   /** Below 0: the first row comes before the second one. */
   readonly compare: (one: Row, other: Row) => number;
   readonly keyOf: (row: Row) => string;
+  /** Whether a row has the same key in every cell, and the keys are in the order of `compare`. */
+  readonly hasOneOrder: boolean;
   readonly codec: Codec<Message>;
   readonly toMessage: (row: Row) => Message;
 };
@@ -45,8 +48,8 @@ export async function mergedPage<Row, Message>(
   context: ServiceContext,
   merged: MergedList<Row, Message>,
 ): Promise<{ readonly messages: Message[]; readonly nextPageToken: string }> {
-  const { list, accountId, pageSize, read, compare, keyOf, codec, toMessage } = merged;
-  const { isOne } = context.cells;
+  const { list, accountId, pageSize, read, compare, keyOf, hasOneOrder, codec, toMessage } = merged;
+  const { isOne, names } = context.cells;
   const after = isOne ? oneKey(context, merged) : keysOf(merged);
   const pages = await readInCells(context, accountId, async (cell) => ({
     cell: cell.cell,
@@ -63,7 +66,8 @@ export async function mergedPage<Row, Message>(
     bytes += encodeMessage(codec, message).length;
     if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
     messages.push(message);
-    keys.set(first.head.cell, keyOf(first.row));
+    const key = keyOf(first.row);
+    for (const cell of hasOneOrder ? names : [first.head.cell]) keys.set(cell, key);
     first.head.at += 1;
   }
   let isLast = true;

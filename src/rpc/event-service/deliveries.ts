@@ -62,6 +62,8 @@ export async function listDeliveries(
     },
     compare: (one, other) => other.event.at - one.event.at,
     keyOf,
+    // Positions are those of a cell.
+    hasOneOrder: false,
     codec: DeliveryMessage,
     toMessage: deliveryMessage,
   });

@@ -67,6 +67,7 @@ export async function listStuckReservations(
     compare: (one, other) =>
       one.createdAt - other.createdAt || (one.reservationId < other.reservationId ? -1 : 1),
     keyOf,
+    hasOneOrder: true,
     codec: StuckReservation,
     toMessage: (reservation) => stuckReservationMessage(reservation, now),
   });
