@@ -118,6 +118,12 @@ describe('usage of the month before', () => {
       reason: 'broken',
     });
     expect(refunded).toMatchObject({ refunded: 25n, expired: 5n });
+    // While March is open, April says what it will adjust.
+    expect(await statement('2031-04')).toMatchObject({
+      overage: 0n,
+      adjustments: [{ month: '2031-03', credits: 20n, amount: { amount: '-2.00' } }],
+      total: { amount: '-2.00' },
+    });
     scrip.setNow(at('05-04T00:00').getTime());
     expect(await statement('2031-03')).toMatchObject({ overage: 20n });
     expect(await statement('2031-04')).toMatchObject({
