@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock/clock.ts';
 import type { Em } from '../pg/orm.ts';
 import { Poller } from '../poller.ts';
+import { type ArchiveFigures, readArchiveFigures } from '../queries/archive-figures.ts';
 import { type LedgerFigures, readLedgerFigures } from '../queries/ledger-figures.ts';
 import type { Instruments } from '../telemetry/instruments.ts';
 import { COUNTED_MAX } from '../telemetry/metrics.ts';
@@ -27,7 +28,14 @@ type OneFigure =
   | 'scrip.events.age'
   | 'scrip.purchases.pending'
   | 'scrip.verify.disagreements'
-  | 'scrip.verify.last.success';
+  | 'scrip.verify.last.success'
+  | 'scrip.archive.entries'
+  | 'scrip.archive.size'
+  | 'scrip.archive.unfinished'
+  | 'scrip.archive.last.finished'
+  | 'scrip.archive.month.age';
+
+type Figures = LedgerFigures & { readonly archive: ArchiveFigures };
 
 /** Figures that are older than so many intervals are missing, rather than wrong. */
 const INTERVALS_MAX = 3;
@@ -37,7 +45,7 @@ export class LedgerGauges {
   readonly #poller: Poller;
   /** Of every value. */
   readonly #attributes: { readonly 'scrip.cell'?: string };
-  #figures: LedgerFigures | null = null;
+  #figures: Figures | null = null;
   #readAt = 0;
 
   constructor(options: LedgerGaugesOptions) {
@@ -56,7 +64,8 @@ export class LedgerGauges {
   /** Reads them now, without waiting for the interval. */
   async read(): Promise<void> {
     const { em, monotonic } = this.#options;
-    this.#figures = await readLedgerFigures(em(), COUNTED_MAX);
+    const ledger = await readLedgerFigures(em(), COUNTED_MAX);
+    this.#figures = { ...ledger, archive: await readArchiveFigures(em()) };
     this.#readAt = monotonic();
   }
 
@@ -65,7 +74,7 @@ export class LedgerGauges {
   }
 
   /** Null: they could not be read lately. */
-  get #current(): LedgerFigures | null {
+  get #current(): Figures | null {
     const { monotonic, intervalMs } = this.#options;
     return monotonic() - this.#readAt <= intervalMs * INTERVALS_MAX ? this.#figures : null;
   }
@@ -81,6 +90,17 @@ export class LedgerGauges {
     this.#show('scrip.purchases.pending', (figures) => figures.pendingPurchases);
     this.#show('scrip.verify.disagreements', (figures) => figures.discrepancies);
     this.#show('scrip.verify.last.success', ({ verifiedAt }) => verifiedAt && verifiedAt / 1_000);
+    this.#show('scrip.archive.entries', ({ archive }) => archive.entries);
+    this.#show('scrip.archive.size', ({ archive }) => archive.bytes);
+    this.#show('scrip.archive.unfinished', ({ archive }) => archive.unfinishedFiles);
+    this.#show(
+      'scrip.archive.last.finished',
+      ({ archive: { finishedAt } }) => finishedAt && finishedAt / 1_000,
+    );
+    this.#show(
+      'scrip.archive.month.age',
+      ({ archive: { archivedTo } }) => archivedTo && this.#age(archivedTo),
+    );
     instruments['scrip.deliveries'].observe((report) => {
       const figures = this.#current;
       if (!figures) return;
@@ -90,7 +110,7 @@ export class LedgerGauges {
   }
 
   /** `read` returns null where there is nothing to show. */
-  #show(name: OneFigure, read: (figures: LedgerFigures) => number | null) {
+  #show(name: OneFigure, read: (figures: Figures) => number | null) {
     this.#options.instruments[name].observe((report) => {
       const figures = this.#current;
       const value = figures && read(figures);

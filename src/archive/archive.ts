@@ -8,7 +8,7 @@ import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { type ArchivedFile, archiveFiles } from '../store/tables/archive.ts';
-import { EntryFile, measureFile, type SeqRange } from './entry-file.ts';
+import { EntryFile, measureFile, type RangeOptions, type SeqRange } from './entry-file.ts';
 import type { EntryRow } from './entry-row.ts';
 import { type FileRow, type Id, type IdColumn, rowOf } from './parquet-columns.ts';
 
@@ -51,34 +51,57 @@ export class Archive {
   /** The archived rows of a range, up to `limit` of the oldest, or of the newest where `newestFirst`. */
   async rows(
     em: Em,
-    { key, seq }: Border,
+    border: Border,
     range: SeqRange,
     limit = Number.POSITIVE_INFINITY,
     newestFirst = false,
   ): Promise<readonly EntryRow[]> {
-    const upTo = range.upTo < seq ? range.upTo : seq;
-    if (range.after >= upTo) return [];
-    const files = await this.#filesOf(em, range.accountId);
     const found: EntryRow[] = [];
-    for (const { name } of newestFirst ? files.toReversed() : files) {
-      const file = await this.#fileOf(name, files);
-      const rows = await this.#reading(name, () => file.range({ ...range, upTo }));
-      const ordered = newestFirst ? rows.toReversed() : rows;
-      for (const row of ordered.slice(0, limit - found.length))
-        found.push(this.#rowOf(name, row, key));
+    for await (const { name, rows } of this.#groups(em, border, range, { newestFirst })) {
+      for (const row of rows.slice(0, limit - found.length))
+        found.push(this.#rowOf(name, row, border.key));
       if (found.length >= limit) break;
     }
     return found;
   }
 
+  /** The same, a page of some thousand rows at a time: nothing is read that is not asked for. */
+  async *pages(
+    em: Em,
+    border: Border,
+    range: SeqRange,
+    options: RangeOptions,
+  ): AsyncGenerator<readonly EntryRow[], void, void> {
+    for await (const { name, rows } of this.#groups(em, border, range, options))
+      yield rows.map((row) => this.#rowOf(name, row, border.key));
+  }
+
+  async *#groups(
+    em: Em,
+    { seq }: Border,
+    range: SeqRange,
+    options: RangeOptions,
+  ): AsyncGenerator<{ readonly name: string; readonly rows: readonly FileRow[] }, void, void> {
+    const upTo = range.upTo < seq ? range.upTo : seq;
+    if (range.after >= upTo) return;
+    const files = await this.#filesOf(em, range.accountId);
+    for (const { name } of options.newestFirst ? files.toReversed() : files) {
+      const file = await this.#fileOf(name, files);
+      const groups = file.range({ ...range, upTo }, options);
+      for (;;) {
+        const next = await this.#reading(name, () => groups.next());
+        if (next.done) break;
+        yield { name, rows: next.value };
+      }
+    }
+  }
+
   /** seq of the last archived entry of an account before an instant; 0: there is none. */
   async lastSeqBefore(em: Em, border: Border, accountId: string, instant: number): Promise<bigint> {
-    const files = await this.#filesOf(em, accountId);
     const range = { accountId, after: 0n, upTo: border.seq };
-    for (const { name } of files.toReversed()) {
-      const file = await this.#fileOf(name, files);
-      const rows = await this.#reading(name, () => file.range(range, ['seq', 'at']));
-      const last = rows.findLast((row) => (row['at'] as Date).getTime() < instant);
+    const options = { columns: ['seq', 'at'], newestFirst: true };
+    for await (const { rows } of this.#groups(em, border, range, options)) {
+      const last = rows.find((row) => (row['at'] as Date).getTime() < instant);
       if (last) return last['seq'] as bigint;
     }
     return 0n;

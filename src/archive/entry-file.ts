@@ -67,13 +67,30 @@ export type SeqRange = {
   readonly upTo: bigint;
 };
 
+const KEYS = ['account_id', 'seq'];
+
+export type RangeOptions = {
+  /** Others are null. All, if it is left out. */
+  readonly columns?: readonly string[];
+  /** Rows are left out that these columns say are not wanted. */
+  readonly where?: {
+    readonly columns: readonly string[];
+    readonly matches: (row: FileRow) => boolean;
+  };
+  readonly newestFirst?: boolean;
+};
+
 export class EntryFile {
   readonly #file: AsyncBuffer;
   readonly #metadata: FileMetaData;
 
   /** Rejects where there is no such file, or it is none. */
   static async open(path: string): Promise<EntryFile> {
-    const file = await asyncBufferFromFile(path);
+    return await EntryFile.of(await asyncBufferFromFile(path));
+  }
+
+  /** Reads from a buffer what it needs of it. */
+  static async of(file: AsyncBuffer): Promise<EntryFile> {
     return new EntryFile(file, await parquetMetadataAsync(file));
   }
 
@@ -108,18 +125,26 @@ export class EntryFile {
     }
   }
 
-  /** The rows of a range, in the order of their seqs. */
-  async range(range: SeqRange, columns?: readonly string[]): Promise<readonly FileRow[]> {
-    const found: FileRow[] = [];
-    for (const { group, start, end } of this.#groups()) {
-      if (!mayHave(group, range.accountId, range.accountId)) continue;
-      const keys = await this.#read(start, end, ['account_id', 'seq']);
-      const first = keys.findIndex((row) => isIn(range, row));
+  /**
+   * The rows of a range, a group of rows at a time. A group is read when it is asked for: by its statistics, its keys, and
+   * the columns of the condition, and as a whole only where it has such rows.
+   */
+  async *range(
+    range: SeqRange,
+    { columns, where, newestFirst = false }: RangeOptions = {},
+  ): AsyncGenerator<readonly FileRow[], void, void> {
+    const groups = [...this.#groups()];
+    for (const { group, start, end } of newestFirst ? groups.toReversed() : groups) {
+      if (!mayHaveRange(group, range)) continue;
+      const keys = await this.#read(start, end, [...KEYS, ...(where?.columns ?? [])]);
+      const isWanted = (row: FileRow) => isIn(range, row) && (where?.matches(row) ?? true);
+      const first = keys.findIndex(isWanted);
       if (first === -1) continue;
-      const last = keys.findLastIndex((row) => isIn(range, row));
-      found.push(...(await this.#read(start + first, start + last + 1, columns)));
+      const last = keys.findLastIndex(isWanted);
+      const read = await this.#read(start + first, start + last + 1, columns);
+      const rows = read.filter((_, index) => isWanted(keys[first + index] as FileRow));
+      yield newestFirst ? rows.toReversed() : rows;
     }
-    return found;
   }
 
   /** The rows that have one of the ids, of one account or of any. Bloom filters tell which groups cannot have one. */
@@ -169,9 +194,21 @@ function mayHave(group: RowGroup, first: string, last: string): boolean {
   return min <= last && max >= first;
 }
 
-function accountsOf({ columns }: RowGroup): { readonly min: string; readonly max: string } {
-  const accounts = columns.find(({ meta_data: of }) => of?.path_in_schema[0] === 'account_id');
-  const { min_value: min, max_value: max } = accounts?.meta_data?.statistics ?? {};
+/** Whether its first and last account, and its lowest and highest seq, allow that a group has rows of a range. */
+function mayHaveRange(group: RowGroup, { accountId, after, upTo }: SeqRange): boolean {
+  if (!mayHave(group, accountId, accountId)) return false;
+  const { min, max } = boundsOf(group, 'seq');
+  return typeof min !== 'bigint' || typeof max !== 'bigint' || (max > after && min <= upTo);
+}
+
+function boundsOf({ columns }: RowGroup, name: string) {
+  const found = columns.find(({ meta_data: of }) => of?.path_in_schema[0] === name);
+  const { min_value: min, max_value: max } = found?.meta_data?.statistics ?? {};
+  return { min, max };
+}
+
+function accountsOf(group: RowGroup): { readonly min: string; readonly max: string } {
+  const { min, max } = boundsOf(group, 'account_id');
   if (typeof min !== 'string' || typeof max !== 'string')
     throw new Error('a group of rows does not say which accounts it has');
   return { min, max };

@@ -31,6 +31,8 @@ export type ArchivedPart = {
   readonly bytes: bigint;
   /** Rows that were deleted: fewer than entries, where jobs go on after the month. */
   readonly deleted: number;
+  /** How long it took to take them out of the database. */
+  readonly ms: number;
 };
 
 /** The key of an advisory lock; nothing else uses this number. */
@@ -151,9 +153,10 @@ async function finishAll({
   );
   for (const recorded of rows.map(archiveFiles.read)) {
     const { name, entries, bytes } = recorded;
+    const startedAt = performance.now();
     const file = await openRecorded(directory, recorded);
     const lateAfter = (await databaseNow(em())) - LATE_MS;
     const deleted = await finishPart({ em, file, name, writeCheckpoint, lateAfter });
-    onPart({ name, entries, bytes, deleted });
+    onPart({ name, entries, bytes, deleted, ms: performance.now() - startedAt });
   }
 }

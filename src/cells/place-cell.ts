@@ -71,6 +71,24 @@ async function distribute(client: pg.Client, cell: string, schema: string) {
        where known.classid = 'pg_catalog.pg_proc'::regclass and known.objid = function.oid)`,
     [schema],
   );
+  await repeatPrivileges(client, schema);
+}
+
+/** Citus makes functions on the other servers without their privileges, so that everybody may call them there. */
+async function repeatPrivileges(client: pg.Client, schema: string) {
+  const { rows } = await client.query<{ statement: string }>(
+    `with functions as (
+       select oid::regprocedure as name, proacl from pg_catalog.pg_proc
+       where pronamespace = to_regnamespace($1) and proacl is not null
+     )
+     select format('revoke all on function %s from public', name) as statement from functions
+     union all
+     select format('grant execute on function %s to %s', name,
+       coalesce(nullif(grantee, 0)::regrole::text, 'public'))
+     from functions, aclexplode(proacl)`,
+    [schema],
+  );
+  for (const { statement } of rows) await client.query(statement);
 }
 
 /** By logical replication: only its end holds up writes, for about a second. */

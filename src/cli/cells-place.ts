@@ -1,4 +1,5 @@
 /** `cells place`: puts a cell on a server of its Citus cluster. */
+import type { Placement } from '../cells/place-cell.ts';
 import { command, exitWith } from './command.ts';
 import { printLines } from './print.ts';
 
@@ -28,12 +29,12 @@ export const cellsPlace = command('place', {
       const cell = chooseCell(cells, name);
       if (cell.citusSchema === undefined)
         throw notFound(`cell ${name} is in no Citus cluster: its entry has no citus: true`);
-      const { isNew, from, to } = await placeCell(cell, server);
-      const lines = isNew ? [`cell ${name}: its schema is distributed now`] : [];
-      lines.push(
-        from === to ? `cell ${name}: is on ${to}` : `cell ${name}: moved from ${from} to ${to}`,
-      );
-      printLines(lines);
+      printLines(placedLines(name, await placeCell(cell, server)));
       return 0;
     }),
   );
+
+export const placedLines = (name: string, { isNew, from, to }: Placement): readonly string[] => [
+  ...(isNew ? [`cell ${name}: its schema is distributed now`] : []),
+  from === to ? `cell ${name}: is on ${to}` : `cell ${name}: moved from ${from} to ${to}`,
+];

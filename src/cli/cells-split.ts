@@ -1,10 +1,18 @@
 /** `cells split`: moves slots, with their accounts, from one cell to another while both serve calls. */
 import { InvalidArgumentError } from 'commander';
-import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
-import { formatRanges, type SlotRange, slotsOf, toRanges } from '../cells/slot-ranges.ts';
+import { slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { parseSlots } from '../slot-moves/slots.ts';
 import { command, exitWith } from './command.ts';
+import {
+  AT_ONCE,
+  endUnfinished,
+  moveParts,
+  type Plan,
+  print,
+  readMap,
+  slotsText,
+} from './move-parts.ts';
 import { wholeNumber } from './options.ts';
 
 type Options = {
@@ -15,8 +23,6 @@ type Options = {
   readonly atOnce: number;
   readonly takeBack?: true;
 };
-
-const AT_ONCE = 256;
 
 export const cellsSplit = command('split', {
   description:
@@ -60,46 +66,23 @@ async function split(options: Options): Promise<number> {
       if (ended === 0) print('no move is unfinished');
       return 0;
     }
-    const plan = await planOf(cells, options);
-    for (let at = 0; at < plan.slots.length; at += options.atOnce)
-      plan.map = await moveNext(cells, plan, plan.slots.slice(at, at + options.atOnce));
+    await moveParts(cells, await planOf(cells, options));
     return 0;
   } finally {
     await close();
   }
 }
 
-/** Returns how many moves there were. */
-async function endUnfinished(cells: readonly CellAddress[]): Promise<number> {
-  const { resolveMoves } = await import('../slot-moves/unfinished.ts');
-  const resolved = await resolveMoves(cells);
-  for (const { move, outcome } of resolved)
-    print(`${slotsText(move.slots)}: the move from ${move.from} to ${move.to} was ${outcome}`);
-  return resolved.length;
-}
-
-type Plan = { from: string; to: string; slots: readonly number[]; map: CellMap };
-
 /** What is to be moved. Throws where the cells are not ready for it. */
 async function planOf(cells: readonly CellAddress[], options: Options): Promise<Plan> {
-  const { findInstallation } = await import('../cells/installation.ts');
   const { shareOf } = await import('../slot-moves/slots.ts');
-  const { findDifferingPlans } = await import('../plan-publication.ts');
   const { from, to, slots: given, share, atOnce } = options;
   if (!from || !to) throw new Error('--from and --to must name two cells');
   if (from === to) throw new Error('--from and --to name the same cell');
   if ((given === undefined) === (share === undefined))
     throw new Error('either --slots or --share says what is moved');
   if (atOnce === 0) throw new Error('--at-once must be 1 or more');
-  const names = cells.map(({ name }) => name);
-  for (const name of [from, to])
-    if (!names.includes(name))
-      throw new Error(`there is no cell ${name}: there are ${names.join(', ')}`);
-  const found = await findInstallation(cells, true);
-  if ('problems' in found) throw new Error(found.problems.join('; '));
-  const differing = await findDifferingPlans(cells);
-  if (differing.length > 0) throw new Error(differing.join('; '));
-  const { map } = found.installation;
+  const map = await readMap(cells, from, to);
   const own = new Set(slotsOf(map, from));
   // Those that an earlier run has moved are left out.
   const slots = given
@@ -115,41 +98,5 @@ async function planOf(cells: readonly CellAddress[], options: Options): Promise<
       ? `cell ${from} has none of these slots`
       : `moving ${slotsText(toRanges(slots))} from ${from} to ${to}`,
   );
-  return { from, to, slots, map };
+  return { from, to, slots, map, atOnce };
 }
-
-async function moveNext(
-  cells: readonly CellAddress[],
-  { from, to, map }: Plan,
-  slots: readonly number[],
-): Promise<CellMap> {
-  const { moveSlots } = await import('../slot-moves/move-slots.ts');
-  const name = slotsText(toRanges(slots));
-  const moved = await moveSlots({ cells, from, to, slots, map });
-  const { accounts, entries, copyMs, changed, stopMs, stopParts, replicas, silent } = moved;
-  print(
-    `${name}: ${count(accounts, 'account')} with ${count(entries, 'entry', 'entries')} copied in ${seconds(copyMs)}`,
-  );
-  print(
-    `${name}: stopped for ${Math.round(stopMs)} ms (${count(changed, 'account')} copied again, ${count(replicas, 'replica')}): ` +
-      Object.entries(stopParts)
-        .map(([part, ms]) => `${part} ${Math.round(ms)}`)
-        .join(', '),
-  );
-  if (silent > 0)
-    print(
-      `${name}: ${count(silent, 'replica')} did not answer; the database refuses what they write`,
-    );
-  for (const cell of moved.uninformed)
-    print(`${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`);
-  return moved.map;
-}
-
-const slotsText = (ranges: readonly SlotRange[]): string => `slots ${formatRanges(ranges)}`;
-
-const print = (text: string) => process.stdout.write(`${text}\n`);
-
-const count = (many: number, one: string, several = `${one}s`): string =>
-  `${many.toLocaleString('en')} ${many === 1 ? one : several}`;
-
-const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;

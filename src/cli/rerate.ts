@@ -85,6 +85,11 @@ async function rerateAll(planId: string, options: Options, listing: Listing, scr
     to: options.to?.getTime() ?? null,
     operation: options.operation,
   };
+  // Before anything is corrected in any cell.
+  await withEachDatabase('service', async (em) => {
+    await checkArchived(em(), filter, options.account ?? null);
+    return 0;
+  });
   await withEachDatabase('service', async (em) => {
     const right = await loadVersion(em(), planId, Number(options.right));
     checkOperation(right, planId, options.operation);
@@ -122,6 +127,15 @@ async function loadVersion(em: Em, planId: string, version: number): Promise<Rat
   const found = await findRateCard(em, planId, version);
   if (!found) throw argumentError(`plan ${planId} has no rate card of version ${version}`);
   return found;
+}
+
+async function checkArchived(em: Em, filter: ChargeFilter, accountId: string | null) {
+  const { archivedWithin } = await import('../rerate/archived.ts');
+  const until = await archivedWithin(em, filter, accountId);
+  if (until === null) return;
+  throw argumentError(
+    `--from must be after ${new Date(until).toISOString()}: entries up to then are archived, and their charges cannot be corrected`,
+  );
 }
 
 function checkOperation({ version, operations }: RateCard, planId: string, operation: string) {

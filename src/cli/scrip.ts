@@ -15,6 +15,7 @@ import { archive } from './archive.ts';
 import { balance } from './balance.ts';
 import { budgets } from './budgets.ts';
 import { cellsCheck, cellsList } from './cells.ts';
+import { cellsMove } from './cells-move.ts';
 import { cellsOf } from './cells-of.ts';
 import { cellsPlace } from './cells-place.ts';
 import { cellsRestored } from './cells-restored.ts';
@@ -129,6 +130,7 @@ export const scrip = program([
   group('cells', 'The databases that the accounts are divided among.', [
     cellsList,
     cellsCheck,
+    cellsMove,
     cellsSplit,
     cellsRestored,
     cellsOf,

@@ -15,12 +15,14 @@ const MIGRATION_TIMEOUT_MS = 24 * 3_600_000;
 
 /**
  * Connects as the user of the URL, who owns the database: to migrate, which needs no entities, and for what the
- * role of the service has no privilege for.
+ * role of the service has no privilege for. `schema`: of the table of migrations, which MikroORM looks for in `public`
+ * otherwise.
  */
 export async function connectAsOwner(
   url: string,
   entities: Entities = {},
   answerTimeoutMs = MIGRATION_TIMEOUT_MS,
+  schema = 'public',
 ): Promise<Orm> {
   return await openOrm({
     url,
@@ -31,6 +33,7 @@ export async function connectAsOwner(
     extensions: [Migrator],
     migrations: {
       path: DIRECTORY,
+      schema,
       snapshot: false,
       silent: true,
       tableName: MIGRATIONS_TABLE,
@@ -89,6 +92,19 @@ export async function createSchema(url: string): Promise<void> {
   }
 }
 
+async function currentSchema(url: string): Promise<string> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string | null }>('select current_schema() as name');
+    const [row] = rows;
+    if (!row?.name) throw new Error('the search path of the database names no schema there is');
+    return row.name;
+  } finally {
+    await client.end();
+  }
+}
+
 /** The key of an advisory lock; nothing else uses this number. */
 const MIGRATION_LOCK = 5_347_261;
 
@@ -96,7 +112,7 @@ const MIGRATION_LOCK = 5_347_261;
 export async function migrate(url: string): Promise<readonly string[]> {
   // Without MikroORM, which hides why a database cannot be reached.
   if ((await pendingMigrations(url)).length === 0) return [];
-  const orm = await connectAsOwner(url);
+  const orm = await connectAsOwner(url, {}, MIGRATION_TIMEOUT_MS, await currentSchema(url));
   try {
     // The pool has one connection; it holds the lock until it is closed.
     await orm.em.fork().execute(`select pg_advisory_lock(${MIGRATION_LOCK})`);

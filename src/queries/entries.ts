@@ -8,6 +8,7 @@ import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import { shownEntries } from '../store/tables/entries.ts';
 import {
+  archivedCondition,
   type EntryFilter,
   type EntryRange,
   isEmpty,
@@ -47,10 +48,17 @@ async function findArchived(
   const border = await archive.borderOf(em, accountId);
   if (!border || afterSeq >= border.seq) return { archived: [], border: null };
   const range = { accountId, after: afterSeq, upTo: upToSeq };
-  const readMax = isEmpty(filter) ? limit : Number.POSITIVE_INFINITY;
-  const rows = await archive.rows(em, border, range, readMax, newestFirst);
-  const archived = rows.map(entryOf).filter((entry) => matches(entry, filter));
-  return { archived, border: border.seq };
+  if (isEmpty(filter)) {
+    const rows = await archive.rows(em, border, range, limit, newestFirst);
+    return { archived: rows.map(entryOf), border: border.seq };
+  }
+  const archived: Entry[] = [];
+  const options = { where: archivedCondition(filter), newestFirst };
+  for await (const rows of archive.pages(em, border, range, options)) {
+    archived.push(...rows.map(entryOf).filter((entry) => matches(entry, filter)));
+    if (archived.length >= limit) break;
+  }
+  return { archived: archived.slice(0, limit), border: border.seq };
 }
 
 export type NewestEntries = {

@@ -1,5 +1,7 @@
 /** Which entries of an account are asked for, and where they are looked for. */
 import type { Archive } from '../archive/archive.ts';
+import type { RangeOptions } from '../archive/entry-file.ts';
+import { uuidBytes } from '../archive/parquet-columns.ts';
 import type { Entry, EntryKind, Labels } from '../ledger/entry.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -118,6 +120,25 @@ export function matches(entry: Entry, filter: EntryFilter): boolean {
     Object.entries(filter.labels).every(([name, value]) => labels[name] === value) &&
     filter.labelKeys.every((name) => Object.hasOwn(labels, name))
   );
+}
+
+/** What of them the columns of a file say that are not encrypted: other rows are not read as a whole. */
+export function archivedCondition(filter: EntryFilter): NonNullable<RangeOptions['where']> {
+  const { reservationId, requestId, traceId } = filter;
+  const ids: [string, Uint8Array][] = [];
+  if (reservationId) ids.push(['reservation_id', uuidBytes(reservationId)]);
+  if (requestId) ids.push(['request_id', requestIdToBytes(requestId)]);
+  if (traceId) ids.push(['trace_id', uuidBytes(traceId)]);
+  const kinds = new Set<unknown>(filter.kinds.map((kind) => KIND_CODES[kind]));
+  return {
+    columns: ['kind', ...ids.map(([column]) => column)],
+    matches: (row) =>
+      (kinds.size === 0 || kinds.has(row['kind'])) &&
+      ids.every(([column, id]) => {
+        const found = (row[column] ?? null) as Uint8Array | null;
+        return found !== null && Buffer.compare(found, id) === 0;
+      }),
+  };
 }
 
 /** The entries with afterSeq < seq <= upToSeq. */

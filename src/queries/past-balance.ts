@@ -1,6 +1,6 @@
 /** What an account had after one of its entries. */
-import type { Archive } from '../archive/archive.ts';
-import { entryOf } from '../archive/entry-row.ts';
+import type { Archive, Border } from '../archive/archive.ts';
+import { type EntryRow, entryOf, selectedRow } from '../archive/entry-row.ts';
 import type { Entry, Move } from '../ledger/entry.ts';
 import { readContent, toMoves } from '../ledger/entry-content.ts';
 import type { Em } from '../pg/orm.ts';
@@ -68,9 +68,35 @@ export async function sumMoves(
     // What has left the table meanwhile may be counted or not.
     if ((await archive.borderOf(em, accountId))?.seq !== border?.seq) continue;
     if (!border) return moves;
-    const archived = await archive.rows(em, border, { accountId, after: 0n, upTo: upToSeq });
-    return [...archived.flatMap((row) => entryOf(row).moves), ...moves];
+    return [...(await sumArchived(em, archive, border, accountId, upToSeq)), ...moves];
   }
+}
+
+/** Those between the same buckets are one: what is kept in memory does not grow with the entries. */
+async function sumArchived(
+  em: Em,
+  archive: Archive,
+  border: Border,
+  accountId: string,
+  upToSeq: bigint,
+): Promise<readonly Move[]> {
+  const sums = new Map<string, Move>();
+  const range = { accountId, after: 0n, upTo: upToSeq };
+  for await (const rows of archive.pages(em, border, range, { columns: MOVES_COLUMNS }))
+    for (const move of rows.flatMap(movesOf)) {
+      const key = `${move.from} ${move.to} ${move.grantId}`;
+      const { credits } = sums.get(key) ?? { credits: 0n };
+      sums.set(key, { ...move, credits: credits + move.credits });
+    }
+  return [...sums.values()];
+}
+
+const MOVES_COLUMNS = ['seq', 'kind', 'content'];
+const withMoves = entries.pick('kind', 'content');
+
+function movesOf(row: EntryRow): readonly Move[] {
+  const { content, kind } = withMoves.read(selectedRow(row));
+  return readContent(content, kind).moves;
 }
 
 async function sumStored(

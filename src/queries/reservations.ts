@@ -1,7 +1,7 @@
 /** Reservations, one or page by page, as they are at an instant. */
 import type { Archive } from '../archive/archive.ts';
 import { entryOf } from '../archive/entry-row.ts';
-import { uuidBytes } from '../archive/parquet-columns.ts';
+import { type FileRow, uuidBytes } from '../archive/parquet-columns.ts';
 import { reservationFromEntries } from '../ledger/ended-reservation.ts';
 import { heldCredits, type Reservation, type ReservationState } from '../ledger/reservation.ts';
 import { fromMillis } from '../pg/millis.ts';
@@ -139,13 +139,18 @@ async function findReserves(
   const border = await archive.borderOf(em, accountId);
   if (!border || from > border.seq) return stored;
   const range = { accountId, after: from - 1n, upTo: before - 1n };
-  const archived = (await archive.rows(em, border, range)).flatMap((row) => {
-    const isMade = row['kind'] === KIND_CODES.RESERVE;
-    const isOfCaller = caller === null || row['caller'] === caller;
-    return isMade && isOfCaller ? [row as unknown as Made] : [];
-  });
-  const newer = stored.filter(({ seq }) => BigInt(seq) > border.seq);
-  return [...newer, ...archived.toReversed()].slice(0, limit);
+  const where = {
+    columns: ['kind', 'caller'],
+    matches: (row: FileRow) =>
+      row['kind'] === KIND_CODES.RESERVE && (caller === null || row['caller'] === caller),
+  };
+  const found = stored.filter(({ seq }) => BigInt(seq) > border.seq);
+  const options = { columns: ['seq', 'reservation_id'], where, newestFirst: true };
+  for await (const rows of archive.pages(em, border, range, options)) {
+    found.push(...(rows as unknown as readonly Made[]));
+    if (found.length >= limit) break;
+  }
+  return found.slice(0, limit);
 }
 
 /** In the order of the ids, without those that do not exist. */

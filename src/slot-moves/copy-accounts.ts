@@ -39,7 +39,7 @@ export class AccountCopy {
 
   /** Begins the transaction of the new database. Throws where it has such accounts already, or other columns. */
   async begin(): Promise<void> {
-    await this.#refuseArchived();
+    await refuseArchived(this.#source, this.#slots);
     // Temporary tables of a session, which has one move after the other.
     await this.#source.query(
       `drop table if exists slot_move_copied, slot_move_round;
@@ -57,17 +57,6 @@ export class AccountCopy {
       `select from accounts where ${isInSlotsSql('account_id', this.#slots)} limit 1`,
     );
     if (rowCount !== 0) throw new Error('the new cell has accounts of these slots already');
-  }
-
-  /** The files of archived entries belong to the old cell, which alone reads and audits them. */
-  async #refuseArchived() {
-    const { rows } = await this.#source.query<{ account_id: string }>(
-      `select account_id from archived_accounts where ${isInSlotsSql('account_id', this.#slots)} limit 1`,
-    );
-    if (rows[0])
-      throw new Error(
-        `account ${rows[0].account_id} has archived entries: accounts are moved before they are archived`,
-      );
   }
 
   /** Every account of the slots. Returns how many there are. */
@@ -197,4 +186,15 @@ export class AccountCopy {
       'delete from moved_events using slot_move_copied c where moved_events.account_id = c.account_id',
     );
   }
+}
+
+/** Throws where an account has archived entries: their files belong to the old cell, which alone reads and audits them. */
+export async function refuseArchived(source: pg.Client, slots: readonly number[]): Promise<void> {
+  const { rows } = await source.query<{ account_id: string }>(
+    `select account_id from archived_accounts where ${isInSlotsSql('account_id', slots)} limit 1`,
+  );
+  if (rows[0])
+    throw new Error(
+      `account ${rows[0].account_id} has archived entries: accounts are moved before they are archived`,
+    );
 }

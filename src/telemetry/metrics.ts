@@ -231,6 +231,39 @@ export const METRICS = {
     meaning:
       'When an audit of the whole ledger last found nothing, in Unix time. Missing before the first.',
   },
+  'scrip.archive.entries': {
+    kind: 'gauge',
+    unit: '{entry}',
+    attributes: ['scrip.cell'],
+    meaning: 'Entries in files of the archive.',
+  },
+  'scrip.archive.size': {
+    kind: 'gauge',
+    unit: 'By',
+    attributes: ['scrip.cell'],
+    meaning: 'Size of these files.',
+  },
+  'scrip.archive.unfinished': {
+    kind: 'gauge',
+    unit: '{file}',
+    attributes: ['scrip.cell'],
+    meaning:
+      'Files whose entries have not all left the database: `scrip archive` works on them, or has ended before it was done.',
+  },
+  'scrip.archive.last.finished': {
+    kind: 'gauge',
+    unit: 's',
+    attributes: ['scrip.cell'],
+    meaning:
+      'When the entries of a file had last left the database, in Unix time. Missing before the first.',
+  },
+  'scrip.archive.month.age': {
+    kind: 'gauge',
+    unit: 's',
+    attributes: ['scrip.cell'],
+    meaning:
+      'Time since the end of the newest month that is archived: above your retention by more than a month, a run is missing. Missing before the first.',
+  },
   'scrip.clock.offset': {
     kind: 'gauge',
     unit: 's',

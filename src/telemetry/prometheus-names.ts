@@ -4,6 +4,7 @@ import type { Metric } from './metrics.ts';
 /** What the unit adds to a name. Units in braces, such as `{call}`, add nothing. */
 export function unitSuffix({ kind, unit }: Pick<Metric, 'kind' | 'unit'>): string {
   if (unit === 's') return '_seconds';
+  if (unit === 'By') return '_bytes';
   return unit === '1' && kind === 'gauge' ? '_ratio' : '';
 }
 

@@ -156,6 +156,10 @@ export const cases: readonly Case[] = [
     { name: 'charge', title: 'Charge', unit: 'call' },
     { kind: 'charge', accounts: spread },
   ),
+  closedLoop(
+    { name: 'reserve_labelled', title: 'Reserve with a label', unit: 'call' },
+    { kind: 'labelled', accounts: spread },
+  ),
   batch('batch_100', 'Reserve in Batch of 100', spread, 100),
   batch('batch_1000', 'Reserve in Batch of 1,000', spread, 1_000),
   batch('batch_1000_hot', 'Reserve in Batch of 1,000, one hot account', hot, 1_000),

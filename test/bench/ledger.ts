@@ -11,6 +11,7 @@ import {
   ChargeRequest,
   type Mutation,
 } from '../../src/gen/billing/v1/billing_service.ts';
+import { Budget, BudgetPeriod, SetBudgetRequest } from '../../src/gen/billing/v1/budget.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { type Accounts, accountId } from './load-spec.ts';
 
@@ -61,6 +62,39 @@ export async function openAccounts(
     address,
     groups.flatMap((group) => grantMutations(group, reason)),
   );
+}
+
+/** What --budgets of bench:compare sets, the first ones of these. No load ever uses them up. */
+const BUDGETS: readonly Budget[] = [
+  Budget.fromPartial({
+    budgetId: 'each-user',
+    dimension: { $case: 'label', value: 'user' },
+    credits: CREDITS,
+    period: BudgetPeriod.DAY,
+  }),
+  Budget.fromPartial({
+    budgetId: 'each-operation',
+    dimension: { $case: 'operation', value: true },
+    credits: CREDITS,
+    period: BudgetPeriod.MONTH,
+  }),
+];
+
+/** Gives every account the first `count` of the budgets. */
+export async function setBudgets(address: string, groups: readonly Group[], count: number) {
+  const budgets = BUDGETS.slice(0, count);
+  const mutations = groups.flatMap(ids).flatMap((id) =>
+    budgets.map(
+      (budget): Mutation => ({
+        traceparent: '',
+        mutation: {
+          $case: 'setBudget',
+          value: SetBudgetRequest.fromPartial({ ...mutationIds(id), budget, reason: 'benchmark' }),
+        },
+      }),
+    ),
+  );
+  await sendInBatches(address, mutations);
 }
 
 /** Charges the account `count` times; each charge is one entry. */

@@ -7,6 +7,8 @@ export type Accounts = { readonly prefix: string; readonly count: number };
 export type Operation =
   /** One call on a random account. */
   | { readonly kind: 'reserve' | 'charge' | 'balance' | 'estimate'; readonly accounts: Accounts }
+  /** A Reserve on a random account, with a label `user`. */
+  | { readonly kind: 'labelled'; readonly accounts: Accounts }
   /** A call on one of `prepare` reservations that are made before the measurement, once on each. */
   | {
       readonly kind: 'commit' | 'release' | 'extend';

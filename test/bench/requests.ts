@@ -102,6 +102,8 @@ const commitOf = (usages: Usage[]) =>
 const encoded = (request: { finish(): Uint8Array }) => new Template(request.finish());
 
 export const reserveRequest = (used: Usage) => encoded(ReserveRequest.encode(reserveOf(used)));
+export const labelledRequest = () =>
+  encoded(ReserveRequest.encode({ ...reserveOf(UPSCALE), labels: mapOf({ user: 'user-17' }) }));
 /** Commits what is held, or these usages. */
 export const commitRequest = (...usages: Usage[]) =>
   encoded(CommitRequest.encode(commitOf(usages)));

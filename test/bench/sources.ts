@@ -13,6 +13,7 @@ import {
   estimateRequest,
   extendRequest,
   historyRequest,
+  labelledRequest,
   releaseRequest,
   reservationIdOf,
   reserveMutation,
@@ -41,6 +42,8 @@ async function startOf(calls: Calls, operation: CallOperation): Promise<Source['
   switch (operation.kind) {
     case 'reserve':
       return simple(calls, paths.reserve, reserveRequest(UPSCALE), operation.accounts);
+    case 'labelled':
+      return simple(calls, paths.reserve, labelledRequest(), operation.accounts);
     case 'charge':
       return simple(calls, paths.charge, chargeRequest(UPSCALE), operation.accounts);
     case 'balance':

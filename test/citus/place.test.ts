@@ -52,6 +52,20 @@ test('a cell is distributed, moved, and left where it is', async () => {
   });
 });
 
+test('it is moved with the command that moves cells of plain servers', async () => {
+  const [first = '', second = ''] = servers;
+  const moved = await run('cells', 'move', 'one', '--to', second);
+  expect(moved).toEqual({
+    exitCode: 0,
+    lines: [
+      `cell one: moved from ${first} to ${second}`,
+      expect.stringMatching(/^cell one: copied in \d+\.\d s$/),
+    ],
+  });
+  expect(await serverNow()).toBe(second);
+  expect(await run('cells', 'move', 'one', '--to', 'two')).toMatchObject({ exitCode: 2 });
+});
+
 test('commands work on the server that has the cell', async () => {
   expect(await run('plans', 'publish')).toMatchObject({ exitCode: 0 });
   expect(await run('cells', 'check')).toEqual({ exitCode: 0, lines: ['ok (1 cell)'] });

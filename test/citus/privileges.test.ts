@@ -26,3 +26,13 @@ test.each([
 ])('it may not: %s', async (sql) => {
   await expect(execute(url, sql)).rejects.toMatchObject({ code: '42501' });
 });
+
+test('the function that runs with the privileges of its owner is for this role alone', async () => {
+  expect(
+    await execute(
+      url,
+      `select grantee::regrole::text from pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
+       where prosecdef and pronamespace = current_schema::regnamespace and grantee <> proowner`,
+    ),
+  ).toEqual([{ grantee: 'scrip_runtime' }]);
+});

@@ -2,12 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 const citusUrl = process.env['CITUS_URL'];
 
-/**
- * Tests of the service that are also run on a cell of the cluster: createDatabase makes one for each. That of
- * EraseAccountData is not among them: docs/citus.md.
- */
+/** Tests of the service that are also run on a cell of the cluster: createDatabase makes one for each. */
 const OF_SERVICE = [
-  'test/rpc/{accounts,balance,batch,charge,commit,history,idempotency,paging}.test.ts',
+  'test/rpc/{accounts,balance,batch,charge,commit,erase-account-data,erasure}.test.ts',
+  'test/rpc/{history,idempotency,paging}.test.ts',
   'test/rpc/{purchase,refund,release,reservations,reserve,statements,void-grant,waterfall}.test.ts',
 ];
 

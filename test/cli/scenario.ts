@@ -595,6 +595,14 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     database('cells split --from eu-1 --to eu-2 --slots 5000', 2),
     database('cells split --from eu-1 --to eu-2 --share 200', 2),
   ],
+  // One database has no other cell: test/slot-moves moves whole ones.
+  'cells move': [
+    database('cells move eu-1 --to eu-3', 2),
+    database('cells move default --to eu-3', 1),
+    database('cells move default --to default', 2),
+    database('cells move default', 2),
+    database('cells move default --to eu-3 --at-once some', 2),
+  ],
   'cells restored': [database('cells restored eu-1', 2), database('cells restored')],
   'cells of': [database('cells of acme'), database('cells of', 2)],
   // One database is no cluster: test/citus places cells.

@@ -1,66 +1,19 @@
-/** Budgets: what counts on them, what they refuse, and when they begin again. The account has 1,000 credits. */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Command } from '../../src/ledger/decide.ts';
-import type { Plan } from '../../src/pricing/plan.ts';
-import { auditStore } from '../verify/audit-store.ts';
-import type { AccountStore } from './account-store.ts';
+import { ann, bob, none, run, usedOf } from './budgeting.ts';
 import {
   charge,
-  close,
   commit,
-  eraseData,
   grantCredits,
-  inLaterUnit,
   ms,
   plan,
   postpaid,
   raise,
   refund,
   release,
-  removeBudget,
   reserve,
   setBudget,
   usagesOf,
 } from './fixtures.ts';
-import { ledger, type Row } from './table.ts';
-import { budgetedScenarios, reservationScenarios, runScenario, scenarios } from './workload.ts';
-
-const ann = { labels: { user: 'ann' } };
-const bob = { labels: { user: 'bob' } };
-const none = { labels: {} };
-
-type Step = readonly [at: string, command: Command, written: string];
-
-/** Runs the commands and compares what they wrote: the kind of the entry, or the failure with its metadata. */
-function run(steps: readonly Step[], accountPlan: Plan = plan()): AccountStore {
-  const store = ledger(accountPlan, [
-    ['0s', grantCredits(1_000n), 'GRANT 1000: issued>g1 1000', '1000'] satisfies Row,
-  ]);
-  const actual = steps.map(([when, command]) => {
-    const before = store.entries.length;
-    const { outcome } = store.run(Date.parse('2026-01-10T00:00Z') + ms(when), command);
-    const kinds = store.entries.slice(before).map(({ kind }) => kind);
-    if (!(outcome && 'reason' in outcome)) return kinds.join(' ');
-    const { cap, used, requested } = outcome.metadata;
-    return outcome.reason === 'BUDGET_EXCEEDED'
-      ? `${used} of ${cap}, and ${requested}`
-      : outcome.reason;
-  });
-  expect(actual).toEqual(steps.map(([, , written]) => written));
-  check(store);
-  return store;
-}
-
-/** The audit shares no rule with the ledger. */
-const check = (store: AccountStore) => expect(auditStore(store)).toEqual([]);
-
-/** What each value has used, by the day on which the period began. */
-const usedOf = ({ budgetCounters }: AccountStore) =>
-  [...budgetCounters.values()].map(
-    ({ value, periodFrom, used }) =>
-      `${value || '(none)'} ${new Date(periodFrom).toISOString().slice(5, 10)}: ${used}`,
-  );
 
 describe('a hard budget', () => {
   test('caps each value by itself, also work without the label', () => {
@@ -387,124 +340,6 @@ describe('a soft budget', () => {
   });
 });
 
-describe('SetBudget', () => {
-  test('counts jobs that begin after it', () => {
-    const store = run([
-      ['1s', reserve(80n, ann), 'RESERVE'],
-      ['2s', charge(80n, null, ann), 'CHARGE'],
-      ['3s', setBudget(), 'SET_BUDGET'],
-      ['4s', raise('r1', 80n), 'RAISE'],
-      ['5s', commit('r1', 60n), 'COMMIT'],
-      ['6s', refund(4n), 'REFUND'],
-      ['7s', charge(100n, null, ann), 'CHARGE'],
-    ]);
-    expect(usedOf(store)).toEqual(['ann 01-10: 100']);
-  });
-
-  test('goes on counting with another cap, enforcement or exception', () => {
-    const store = run([
-      ['1s', setBudget(), 'SET_BUDGET'],
-      ['2s', charge(60n, null, ann), 'CHARGE'],
-      ['3s', setBudget({ cap: 50n }), 'SET_BUDGET'],
-      ['4s', charge(1n, null, ann), '60 of 50, and 1'],
-      ['5s', setBudget({ exceptions: new Map([['ann', 70n]]) }), 'SET_BUDGET'],
-      ['6s', charge(11n, null, ann), '60 of 70, and 11'],
-      ['7s', setBudget({ exceptions: new Map([['ann', 70n]]) }), ''],
-    ]);
-    expect(store.account.budgets).toMatchObject([{ since: 3n }]);
-  });
-
-  test.each([
-    ['another period', setBudget({ period: 'MONTH' })],
-    ['another label', setBudget({ label: 'team' })],
-    ['one value', setBudget({ value: 'ann' })],
-    ['operations', setBudget({ label: null })],
-  ])('counts anew with %s', (_, command) => {
-    const store = run([
-      ['1s', setBudget(), 'SET_BUDGET'],
-      ['2s', charge(60n, null, ann), 'CHARGE'],
-      ['3s', command, 'SET_BUDGET'],
-      ['4s', charge(100n, null, ann), 'CHARGE'],
-    ]);
-    expect(store.account.budgets).toMatchObject([{ since: 5n }]);
-  });
-
-  test('counts anew after it was removed', () => {
-    run([
-      ['1s', setBudget(), 'SET_BUDGET'],
-      ['2s', charge(100n, null, ann), 'CHARGE'],
-      ['3s', removeBudget(), 'REMOVE_BUDGET'],
-      ['4s', charge(100n, null, ann), 'CHARGE'],
-      ['5s', removeBudget(), 'BUDGET_NOT_FOUND'],
-      ['6s', setBudget(), 'SET_BUDGET'],
-      ['7s', charge(100n, null, ann), 'CHARGE'],
-      ['8s', charge(1n, null, ann), '100 of 100, and 1'],
-    ]);
-  });
-
-  test('caps the work of the same unit of work that follows it', () => {
-    const store = run([]);
-    const { outcomes } = store.runGroup(store.account.lastAt, [
-      charge(70n, null, ann),
-      setBudget(),
-      charge(70n, null, ann),
-      charge(31n, null, ann),
-      refund(3n, 1n),
-      refund(5n, 10n),
-    ]);
-    expect(outcomes.map((outcome) => ('reason' in outcome ? outcome.reason : 'done'))).toEqual([
-      ...['done', 'done', 'done', 'BUDGET_EXCEEDED', 'done', 'done'],
-    ]);
-    expect(usedOf(store)).toEqual(['ann 01-10: 60']);
-    check(store);
-  });
-
-  test('states the budget in its entry: what can be about a person apart from the rest', () => {
-    const exceptions = new Map([
-      ['bob', null],
-      ['ann', 5n],
-    ]);
-    const store = run([['1s', setBudget({ exceptions }), 'SET_BUDGET']]);
-    expect(store.entries.at(-1)).toMatchObject({
-      details: {
-        budget_id: 'per-user',
-        of: 'label',
-        label: 'user',
-        cap: '100',
-        period: 'DAY',
-        enforcement: 'HARD',
-        since: '3',
-      },
-      personal: { exceptions: '{"ann":5,"bob":null}', reason: 'a test' },
-    });
-  });
-
-  test('is refused on a closed account, and beyond 20 budgets', () => {
-    const many = Array.from({ length: 20 }, (_, index): Step => {
-      const budgetId = `b${index}`;
-      return ['1s', setBudget({ budgetId }), 'SET_BUDGET'];
-    });
-    run([
-      ...many,
-      ['2s', setBudget({ budgetId: 'one more' }), 'INVALID_FIELD'],
-      ['3s', setBudget({ budgetId: 'b7', cap: 1n }), 'SET_BUDGET'],
-      ['4s', close(), 'CLOSE_ACCOUNT'],
-      ['5s', setBudget(), 'ACCOUNT_CLOSED'],
-      ['6s', removeBudget('b7'), 'REMOVE_BUDGET'],
-    ]);
-  });
-
-  test('erasing the data of an account removes its budgets', () => {
-    const store = run([
-      ['1s', setBudget(), 'SET_BUDGET'],
-      ['2s', charge(60n, null, ann), 'CHARGE'],
-      ['3s', close(), 'CLOSE_ACCOUNT'],
-      ['4s', eraseData(), 'ERASE_ACCOUNT_DATA'],
-    ]);
-    expect(store.account.budgets).toBeNull();
-  });
-});
-
 test('nothing counts beyond what a counter can hold', () => {
   const max = 9_223_372_036_854_775_807n;
   const soft = setBudget({ period: 'TOTAL', enforcement: 'SOFT', cap: max });
@@ -525,78 +360,4 @@ test('nothing counts beyond what a counter can hold', () => {
   expect(store.run(store.account.lastAt, charge(5n, null, ann)).outcome).toMatchObject({
     kind: 'Charge',
   });
-});
-
-describe('in every scenario', () => {
-  const RUNS = { numRuns: 300 };
-  const TIMEOUT_MS = 120_000;
-
-  test.each([
-    ['of an account', scenarios(60), 20],
-    ['of reservations', reservationScenarios(60), 100],
-    ['of budgets', budgetedScenarios(60), 300],
-  ])(
-    '%s: counters are sums of the entries of their period, and none was brought above its cap',
-    (_, all, atLeast) => {
-      let counters = 0;
-      fc.assert(
-        fc.property(all, (scenario) => {
-          const store = runScenario(scenario);
-          expect(auditStore(store)).toEqual([]);
-          counters += store.budgetCounters.size;
-        }),
-        RUNS,
-      );
-      expect(counters).toBeGreaterThan(atLeast);
-    },
-    TIMEOUT_MS,
-  );
-
-  test(
-    'budgets refuse, are exceeded, and give back',
-    () => {
-      const seen = new Map<string, number>();
-      const add = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
-      for (const scenario of fc.sample(budgetedScenarios(60), { seed: 7, numRuns: 600 }))
-        runScenario(scenario, (store, now, command) => {
-          const before = new Map([...store.budgetCounters].map(([name, { used }]) => [name, used]));
-          const { outcome, book } = store.run(now, command);
-          const { kind = 'nothing' } = command ?? {};
-          if (outcome && 'reason' in outcome && outcome.reason === 'BUDGET_EXCEEDED')
-            add(`${kind} refused`);
-          for (const { type } of book.changes.events) if (type === 'budget.exceeded') add(type);
-          for (const [name, { used }] of store.budgetCounters)
-            if (used < (before.get(name) ?? 0n)) add(`${kind} gave back`);
-        });
-      expect(
-        [...seen]
-          .filter(([, times]) => times >= 2)
-          .map(([what]) => what)
-          .sort(),
-      ).toEqual(
-        expect.arrayContaining([
-          ...['Charge refused', 'Commit refused', 'RaiseReservation refused', 'Reserve refused'],
-          ...['Commit gave back', 'Refund gave back', 'Release gave back', 'budget.exceeded'],
-        ]),
-      );
-    },
-    TIMEOUT_MS,
-  );
-
-  test(
-    'an account without budgets counts nothing',
-    () => {
-      fc.assert(
-        fc.property(scenarios(20), (scenario) => {
-          const steps = scenario.steps.filter(({ command }) => command?.kind !== 'SetBudget');
-          const store = runScenario({ ...scenario, steps });
-          expect(store.budgetCounters.size).toBe(0);
-          const book = inLaterUnit(store.loadWholeBook(store.account.lastAt), 0);
-          expect(book.budgetCounters).toBeNull();
-        }),
-        { numRuns: 50 },
-      );
-    },
-    TIMEOUT_MS,
-  );
 });

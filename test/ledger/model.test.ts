@@ -340,7 +340,7 @@ test(
       }
     }
     // A dispute that is won after credits were used is in owed.test.ts.
-    expect(counts.below(5)).toEqual([]);
+    expect(counts.below(2)).toEqual([]);
     expect(counts.names).toMatchInlineSnapshot(`
     [
       "ACCOUNT_CLOSED",
@@ -368,6 +368,7 @@ test(
       "GRANT_RESERVED",
       "INSUFFICIENT_CREDITS",
       "INVALID_FIELD",
+      "LATE_USAGE_NOT_ALLOWED",
       "OFFER_PACK",
       "OPEN_ACCOUNT",
       "OVERAGE_LIMIT_REACHED",
@@ -417,6 +418,7 @@ test(
       "consumed>overage",
       "consumed>owed",
       "consumed>voided",
+      "expired>available",
       "issued>available",
       "issued>expired",
       "late COMMIT",

@@ -14,10 +14,16 @@ import { MUTANTS, type Mutant } from './mutants.ts';
 const ROOT = new URL('../..', import.meta.url).pathname;
 /** What tests need of the project, beside its dependencies. */
 const COPIED = ['src', 'test', 'proto', 'deploy', 'docs', 'bin', 'package.json', 'tsconfig.json'];
-/** A fault can make a test wait for ever. */
-const TIMEOUT_MS = 10 * 60_000;
+/** A fault can make a test wait for ever: its tests end after this time, or twice that of all tests without a fault. */
+const TIMEOUT_MIN_MS = 10 * 60_000;
+/** Of all tests without a fault. */
+const FIRST_TIMEOUT_MS = 3 * 60 * 60_000;
 
 type Outcome = 'caught' | 'missed' | 'caught: it never ends';
+type Run = { readonly outcome: Outcome; readonly output: string };
+/** Of the output of tests, its end is kept; of tests that fail without any fault, so much of it is shown. */
+const KEPT = 100_000;
+const SHOWN = 4_000;
 
 async function copyProject(): Promise<string> {
   const copy = await mkdtemp(join(tmpdir(), 'scrip-mutants-'));
@@ -27,19 +33,30 @@ async function copyProject(): Promise<string> {
 }
 
 /** Whether the tests pass. */
-async function runTests(copy: string, tests: readonly string[]): Promise<Outcome> {
+async function runTests(copy: string, tests: readonly string[], timeoutMs: number): Promise<Run> {
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
   const args = [vitest, 'run', '--config', 'test/vitest.config.ts', '--bail', '1', ...tests];
-  const child = spawn(process.execPath, args, { cwd: copy, stdio: 'ignore', detached: true });
+  const child = spawn(process.execPath, args, {
+    cwd: copy,
+    env: { ...process.env, NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-KEPT);
+    });
   const pid = child.pid as number;
-  const timer = setTimeout(() => process.kill(-pid, 'SIGKILL'), TIMEOUT_MS);
+  const timer = setTimeout(() => process.kill(-pid, 'SIGKILL'), timeoutMs);
   const [code, signal] = await once(child, 'exit');
   clearTimeout(timer);
-  if (signal === 'SIGKILL') return 'caught: it never ends';
-  return code === 0 ? 'missed' : 'caught';
+  if (signal === 'SIGKILL') return { outcome: 'caught: it never ends', output };
+  return { outcome: code === 0 ? 'missed' : 'caught', output };
 }
 
-async function seed(copy: string, { name, file, find, replace, tests }: Mutant): Promise<Outcome> {
+async function seed(copy: string, mutant: Mutant, timeoutMs: number): Promise<Run> {
+  const { name, file, find, replace, tests } = mutant;
   const path = join(copy, file);
   const text = await readFile(path, 'utf8');
   if (text.split(find).length !== 2)
@@ -49,7 +66,7 @@ async function seed(copy: string, { name, file, find, replace, tests }: Mutant):
     text.replace(find, () => replace),
   );
   try {
-    return await runTests(copy, tests);
+    return await runTests(copy, tests, timeoutMs);
   } finally {
     await writeFile(path, text);
   }
@@ -61,14 +78,18 @@ async function main(only: string): Promise<number> {
   const missed: string[] = [];
   try {
     const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
-    if ((await runTests(copy, tests)) !== 'missed')
-      throw new Error('the tests fail without any fault');
+    const firstAt = performance.now();
+    const { outcome, output } = await runTests(copy, tests, FIRST_TIMEOUT_MS);
+    const timeoutMs = Math.max(TIMEOUT_MIN_MS, 2 * (performance.now() - firstAt));
+    if (outcome !== 'missed')
+      throw new Error(`the tests fail without any fault:\n${output.slice(-SHOWN)}`);
     for (const [index, mutant] of mutants.entries()) {
       const startedAt = performance.now();
-      const outcome = await seed(copy, mutant);
+      const { outcome, output } = await seed(copy, mutant, timeoutMs);
       if (outcome === 'missed') missed.push(mutant.name);
       const seconds = Math.round((performance.now() - startedAt) / 1_000);
       print(`${index + 1}/${mutants.length}  ${outcome}  ${mutant.name}  (${seconds} s)`);
+      print(`      ${/^\s*FAIL .*$/m.exec(output)?.[0].trim() ?? ''}`);
     }
   } finally {
     await rm(copy, { recursive: true, force: true });

@@ -253,6 +253,40 @@ export const ALERT_CASES: readonly AlertCase[] = [
   },
 
   {
+    alert: 'ArchiveUnfinished',
+    situation: 'a run has failed, and there was no other for 6 hours',
+    series: { 'scrip_archive_unfinished{instance="a"}': '0x10 1x500' },
+    minute: 380,
+    firing: [{ summary: 'entries of 1 files of the archive are still in the database' }],
+  },
+  {
+    alert: 'ArchiveUnfinished',
+    situation: 'a run works on one file after the other, and is done',
+    series: { 'scrip_archive_unfinished{instance="a"}': '0x10 1x100 0x400' },
+    minute: 380,
+    firing: [],
+  },
+
+  {
+    alert: 'ArchiveStale',
+    situation: 'the newest file of one cell is older than 35 days',
+    series: {
+      'scrip_archive_last_finished_seconds{instance="a",scrip_cell="eu-1"}': '0x52000',
+      'scrip_archive_last_finished_seconds{instance="a",scrip_cell="eu-2"}': '2592000x52000',
+    },
+    minute: 36 * 24 * 60,
+    evaluation: '30m',
+    firing: [{ labels: { scrip_cell: 'eu-1' }, summary: 'nothing was archived for 36d 0h 0m 0s' }],
+  },
+  {
+    alert: 'ArchiveStale',
+    situation: 'nothing was ever archived',
+    series: isUp,
+    minute: 20,
+    firing: [],
+  },
+
+  {
     alert: 'TelemetryDropped',
     situation: 'a replica loses spans',
     series: {

@@ -108,6 +108,11 @@ describe('a plan file', () => {
       "custom_amounts[0].rates: the price of 100000000 credits is above the payment provider's maximum of 999999.99 USD",
     ],
     [
+      'price: "0.0155"',
+      'price: "0.0001"',
+      "custom_amounts[0].rates: the price of 1001 credits is below the payment provider's minimum of 0.50 USD",
+    ],
+    [
       'currency: USD',
       'currency: KWD',
       'custom_amounts[0].rates: the payment provider does not take every amount of KWD: sell packs in it',

@@ -15,7 +15,7 @@ import {
 import { prometheusName, toLabel } from '../../src/telemetry/prometheus-names.ts';
 import { buyByCheckout } from '../payments/given.ts';
 import { StripeFake } from '../payments/stripe-fake.ts';
-import { createDatabase } from '../postgres.ts';
+import { createDatabase, execute } from '../postgres.ts';
 import { MetricsCollector } from '../telemetry/metrics-collector.ts';
 import { parseMetrics, type Sample, sumOf } from '../telemetry/prometheus-text.ts';
 import { end, type Replica, startProgram, startReplica } from './replica.ts';
@@ -78,6 +78,11 @@ async function reserveInShadow(accountId: string) {
   await billing.reserve({ accountId, requestId, credits: 20n });
 }
 
+/** As `scrip archive` records a file; there is none, and so it is recorded after the audit. */
+const ARCHIVED = `
+  insert into archive_files (name, month, part, first_account, last_account, entries, bytes, sha256, finished_at)
+  values ('a file', '2025-11', 1, '', '', 7, 700, '', '2026-01-01')`;
+
 async function audit(databaseUrl: string) {
   const program = startProgram(['src/verify/main.ts'], { DATABASE_URL: databaseUrl });
   expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
@@ -99,10 +104,11 @@ beforeAll(async () => {
   adminUrl = `http://127.0.0.1:${scrip.adminPort}`;
   await work();
   await audit(databaseUrl);
+  await execute(databaseUrl, ARCHIVED);
   await vi.waitUntil(
     async () => {
       samples = await scrape();
-      return samples.some(({ name }) => name === 'scrip_verify_last_success_seconds');
+      return samples.some(({ name }) => name === 'scrip_archive_last_finished_seconds');
     },
     { timeout: 60_000 },
   );
@@ -225,6 +231,16 @@ describe('counts agree with what was done:', () => {
   test('the audit', () => {
     expect(sumOf(samples, 'scrip_verify_disagreements')).toBe(0);
     expect(sumOf(samples, 'scrip_verify_last_success_seconds')).toBeGreaterThan(1.7e9);
+  });
+
+  test('the archive', () => {
+    expect(sumOf(samples, 'scrip_archive_entries')).toBe(7);
+    expect(sumOf(samples, 'scrip_archive_size_bytes')).toBe(700);
+    expect(sumOf(samples, 'scrip_archive_unfinished')).toBe(0);
+    expect(sumOf(samples, 'scrip_archive_last_finished_seconds')).toBe(
+      Date.parse('2026-01-01T00:00:00Z') / 1_000,
+    );
+    expect(sumOf(samples, 'scrip_archive_month_age_seconds')).toBeGreaterThan(0);
   });
 
   test('the request to the payment provider', () => {

@@ -1,6 +1,6 @@
 /** What the checker accepts of a history, and what it does not. */
 import { describe, expect, test } from 'vitest';
-import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import type { BucketBalance, Entry } from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { checkAccount } from './checker.ts';
 import { bucketOf } from './entry-problem.ts';
@@ -28,9 +28,14 @@ class History {
   readonly #state = new AccountState(ACCOUNT);
 
   /** A request that is decided and answered now, or was sent and decided before the clocks went on. */
-  request(step: number, spec: RequestSpec, { sent, at }: SentAt = this.sending()): this {
+  request(
+    step: number,
+    spec: RequestSpec,
+    { sent, at }: SentAt = this.sending(),
+    requestId = `request-${step}`,
+  ): this {
     this.settle(at);
-    const made = this.#decide(`request-${step}`, spec, at);
+    const made = this.#decide(requestId, spec, at);
     const received = this.timeline.tick();
     this.attempts.push({ step, request: made.request, sent, received, outcome: made.outcome });
     return this;
@@ -71,6 +76,7 @@ class History {
     }) as Request;
     const answer = decide(this.#state, request, {
       now: at,
+      loadedAt: at,
       author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
       reservationId: '',
       purchaseId: '',
@@ -148,6 +154,19 @@ const OPEN = { do: 'open', plan: 'weekly', name: '' } as const;
 const GRANT = { do: 'grant', credits: 5, category: 1 } as const;
 const refusal = (reason: string) => ({ kind: 'refusal', reason, metadata: {} }) as const;
 
+/** A grant that ends in a millisecond: later it is INVALID_FIELD. */
+const ONE_MILLISECOND = { ...GRANT, expiresInMs: 1 } as const;
+
+/** An atomic batch that is refused because its second request is too late, while the clocks go on. */
+function tooLate(first: RequestSpec, until: number): History {
+  const told = [refusal('BATCH_REFUSED'), refusal('REQUEST_EXPIRED')];
+  const history = new History().request(0, OPEN);
+  const between = () => void history.advanceTo(until);
+  history.together(1, [first, { ...GRANT, notAfterMs: 0 }], { told, between });
+  history.entries.splice(-2);
+  return history;
+}
+
 /** What is due is not written: a past balance and a page of entries do not show it. */
 function pastBeforeWhatIsDue(change: (entries: readonly Entry[]) => readonly Entry[]): History {
   const history = new History().request(0, OPEN).request(1, GRANT).advanceTo(DUE_AT);
@@ -173,6 +192,22 @@ type Packs = readonly PackOffer[];
 const isMonth = ({ pack }: PackOffer): boolean => pack?.packId === 'month';
 const isOwn = ({ pack }: PackOffer): boolean => pack?.packId === 'own-1';
 
+const isOfGrant = ({ bucket }: BucketBalance): boolean => bucket?.grantId !== 0n;
+
+/** A past balance of two grants whose buckets are listed in another order. */
+function pastInOrder(order: (ofGrants: Buckets, others: Buckets) => Buckets): History {
+  const spec: ReadSpec = { read: 'past balance', point: { seq: 4 }, buckets: true };
+  const charge = { do: 'charge', amount: { credits: 3 }, sheddable: false, reference: '' } as const;
+  const history = new History().request(0, OPEN).request(1, GRANT).request(2, charge);
+  const past = history.see(spec) as { buckets: Buckets };
+  const others = past.buckets.filter((one) => !isOfGrant(one));
+  expect(others.length).toBeGreaterThan(1);
+  const buckets = order(past.buckets.filter(isOfGrant), others);
+  return history.answer(history.sending(), spec, { ...past, buckets });
+}
+
+type Buckets = readonly BucketBalance[];
+
 describe('the checker accepts', () => {
   test('a history of the model', () => {
     const history = new History().request(0, OPEN).read().advanceTo(DUE_AT).settle().read();
@@ -194,6 +229,11 @@ describe('the checker accepts', () => {
     expect(() => pastBeforeWhatIsDue((entries) => entries).check()).not.toThrow();
   });
 
+  test('buckets of no grant in any order', () => {
+    const history = pastInOrder((ofGrants, others) => [...ofGrants, ...others.toReversed()]);
+    expect(() => history.check()).not.toThrow();
+  });
+
   test('an estimate whose own packs were read later than the rest', () => {
     const history = estimateWhilePacksChange((before, after) => [
       ...before,
@@ -208,6 +248,13 @@ describe('of an atomic batch the checker', () => {
 
   test('accepts entries that follow each other', () => {
     const history = opened().together(1, [GRANT, GRANT]).request(2, GRANT).read();
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test('accepts that a part without an effect has one later, sent alone', () => {
+    const same = { do: 'update', name: '' } as const;
+    const history = opened().together(1, [GRANT, same]).request(2, { do: 'update', name: 'a' });
+    history.request(3, same, history.sending(), 'request-1-1');
     expect(() => history.check()).not.toThrow();
   });
 
@@ -227,6 +274,19 @@ describe('of an atomic batch the checker', () => {
     const told = [refusal('BATCH_REFUSED'), refusal('REQUEST_ID_REUSED')];
     const history = opened().together(1, [GRANT, GRANT], { told });
     expect(() => history.check()).toThrow('took effect in a batch that was refused');
+  });
+
+  test('accepts that a request was too late, and the one before it decided in time', () => {
+    expect(() => tooLate(ONE_MILLISECOND, OPENED_AT + 10).check()).not.toThrow();
+  });
+
+  test('refuses that a request was too late while the clocks stood still', () => {
+    expect(() => tooLate(ONE_MILLISECOND, OPENED_AT).check()).toThrow('is right at no seq');
+  });
+
+  test('refuses that only the second of two was too late, if both were', () => {
+    const history = tooLate({ ...ONE_MILLISECOND, notAfterMs: 0 }, OPENED_AT + 10);
+    expect(() => history.check()).toThrow('must be refused with REQUEST_EXPIRED');
   });
 
   test('refuses a refusal that only another of its requests would have earned', () => {
@@ -268,6 +328,13 @@ describe('the checker refuses', () => {
       expect(() => history.check()).toThrow('is right at no seq');
     },
   );
+
+  test.each<[string, (ofGrants: Buckets, others: Buckets) => Buckets]>([
+    ['of grants in another order', (ofGrants, others) => [...ofGrants.toReversed(), ...others]],
+    ['without one', (ofGrants, [, ...others]) => [...ofGrants, ...others]],
+  ])('buckets %s', (_, order) => {
+    expect(() => pastInOrder(order).check()).toThrow('is right at no seq');
+  });
 
   test('a read of credits that there never were', () => {
     const history = new History().request(0, OPEN).read({ grants: [] });

@@ -7,7 +7,13 @@ import type {
   EstimateResponse,
   ListEntriesResponse,
 } from '../../src/gen/billing/v1/billing_service.ts';
-import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
+import {
+  Bucket_Kind,
+  type BucketBalance,
+  type Entry,
+  Entry_Kind,
+  type Move,
+} from '../../src/gen/billing/v1/ledger.ts';
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { differences, textOf } from './compare.ts';
 import { entryProblem } from './entry-problem.ts';
@@ -52,7 +58,7 @@ type Pending = Span & {
   readonly from: bigint;
   readonly until: bigint;
   /** What is wrong on the settled account at a time; empty if it is right. */
-  readonly problem: (state: AccountState, now: number) => string;
+  readonly problem: (state: AccountState, now: number, loadedAt: number) => string;
   readonly sees: Sees;
   /** The atomic batch that it is a part of. Nothing else sees the account between two of its entries. */
   readonly together?: readonly Request[];
@@ -140,6 +146,14 @@ class Checker {
     return this.#observed.entries[this.#position];
   }
 
+  /** The next entry that somebody asked for: what returns for late usage comes before it. */
+  get #nextAsked(): Entry | undefined {
+    const { entries } = this.#observed;
+    let position = this.#position;
+    while (returnsForUsage(entries[position])) position += 1;
+    return entries[position];
+  }
+
   /** What is due by the time of the next entry, or its request. */
   #nextUnit() {
     const entry = this.#next as Entry;
@@ -151,10 +165,10 @@ class Checker {
     if (seq > 0n) this.#settle(now);
     // What is due may be written by itself, before the next request of the same millisecond.
     if (state.seq > seq) this.#checkPending();
-    const next = this.#next;
+    const next = this.#nextAsked;
     if (next?.at?.getTime() === now && this.#isOfProvider(next)) this.#followProvider(next, now);
     else if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
-    else if (next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
+    else if (this.#next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
   }
 
   /** Whether it follows from a payment at the provider, and from no request. */
@@ -352,7 +366,7 @@ class Checker {
         ...spanOf(attempt),
         what,
         sees: 'settled',
-        problem: (state, now) => attemptProblem(state, attempt, now),
+        problem: (state, now, loadedAt) => attemptProblem(state, attempt, now, loadedAt),
         ...(attempt.together && { together: attempt.together }),
       });
     }
@@ -398,8 +412,21 @@ class Checker {
     );
   }
 
+  /**
+   * The seq that a part of an atomic batch was answered with; none if it changed nothing. A repetition does not count
+   * where others have sent the request as well: it is not remembered without an effect, so it can have had one later.
+   */
+  #madeTogether(key: string, { sent, received }: Span): readonly bigint[] {
+    const attempts = this.#byKey.get(key) ?? [];
+    const one = attempts.find((other) => other.sent === sent && other.received === received);
+    if (one?.outcome.kind !== 'answer') return [];
+    const { entrySeq, replay } = one.outcome.answer;
+    const isOfOthers = attempts.some((other) => !isSameBatch(one.together ?? [], other.together));
+    return entrySeq === 0n || (replay && isOfOthers) ? [] : [entrySeq];
+  }
+
   /** What is right of a part of an atomic batch because of the others. */
-  #checkTogether({ step, sent, request, outcome, together = [] }: Attempt) {
+  #checkTogether({ step, sent, received, request, outcome, together = [] }: Attempt) {
     const key = keyOfRequest(request);
     const keys = together.map(keyOfRequest);
     const isMade = this.#made.has(key);
@@ -408,7 +435,7 @@ class Checker {
     const kinds = new Set(ofBatch.map((other) => other.outcome.kind));
     if (isMade && ofBatch.length === attempts.length && kinds.size === 1 && kinds.has('refusal'))
       this.#fail(`step ${step}: ${key} took effect in a batch that was refused`);
-    const made = keys.flatMap((other) => this.#made.get(other)?.seq ?? []);
+    const made = keys.flatMap((other) => this.#madeTogether(other, { sent, received }));
     if (outcome.kind === 'answer' && !this.#followEachOther(made, keys))
       this.#fail(`step ${step}: the entries ${made} of an atomic batch do not follow each other`);
     if (outcome.kind !== 'refusal') return;
@@ -430,9 +457,8 @@ class Checker {
         // The entries of a unit of work are skipped together.
         if (from <= until) return true;
       }
-      for (const time of this.#observed.timeline.timesWithin(pending)) {
-        const now = Math.max(time, this.#state.lastAt);
-        const wrong = this.#problemNow(pending, now);
+      for (const [now, loadedAt] of this.#momentsOf(pending)) {
+        const wrong = this.#problemNow(pending, now, loadedAt);
         if (wrong === '') return false;
         pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
       }
@@ -440,12 +466,26 @@ class Checker {
     });
   }
 
-  #problemNow({ problem, sees }: Pending, now: number): string {
-    const stored = sees === 'settled' ? null : problem(this.#state, now);
+  /**
+   * When it can have been decided, and when everything was loaded for that. Between the two the clocks may have gone on:
+   * then the last part of an atomic batch is too late for its not_after, and the parts before it are decided earlier.
+   */
+  #momentsOf(pending: Pending): readonly (readonly [now: number, loadedAt: number])[] {
+    const { lastAt } = this.#state;
+    const times = this.#observed.timeline
+      .timesWithin(pending)
+      .map((time) => Math.max(time, lastAt));
+    return times.flatMap((now, index) =>
+      (pending.together ? times.slice(index) : [now]).map((loadedAt) => [now, loadedAt] as const),
+    );
+  }
+
+  #problemNow({ problem, sees }: Pending, now: number, loadedAt: number): string {
+    const stored = sees === 'settled' ? null : problem(this.#state, now, loadedAt);
     if (stored !== null && (sees === 'stored' || stored === '')) return stored;
     const settled = this.#state.copy();
     if (settled.seq > 0n) settle(settled, now);
-    return problem(settled, now);
+    return problem(settled, now, loadedAt);
   }
 
   /** Every answer with an entry has that entry, and a reused id has an entry of another body. */
@@ -492,6 +532,9 @@ class Checker {
     if (fresh > 1) this.#fail(`${key} was answered ${fresh} times as if it were new`);
   }
 }
+
+const returnsForUsage = (entry: Entry | undefined): boolean =>
+  entry?.kind === Entry_Kind.REINSTATE && entry.usedAt !== undefined;
 
 /** Refusals of requests that had been decided: checked by their request id. */
 /** Kinds of entries that a payment at the provider makes, beside PURCHASE. */
@@ -553,6 +596,7 @@ const authorOf = ({ requestId }: { readonly requestId: string }): Author => ({
 
 const decidingOf = (entry: Entry, now: number): Deciding => ({
   now,
+  loadedAt: now,
   author: authorOf(entry),
   reservationId: entry.reservationId,
   purchaseId: entry.purchaseId,
@@ -578,17 +622,23 @@ const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string
   );
 };
 
-function attemptProblem(state: AccountState, attempt: Attempt, now: number): string {
+function attemptProblem(
+  state: AccountState,
+  attempt: Attempt,
+  now: number,
+  loadedAt: number,
+): string {
   const { request, outcome } = attempt;
+  const trying = (one: Request, id: string) => tryingOf(one, { now, loadedAt }, id);
   if (outcome.kind === 'refusal')
     for (const [index, before] of requestsBefore(attempt).entries()) {
-      const made = attemptTo(() => decide(state, before, tryingOf(before, now, `trial-${index}`)));
+      const made = attemptTo(() => decide(state, before, trying(before, `trial-${index}`)));
       if (made instanceof Error) return `the model says: ${made.message}`;
       // Fields are looked at before the account is.
       if (made instanceof Refusal && outcome.reason !== 'INVALID_FIELD')
         return `${bodyOf(before)} must be refused with ${made.reason}`;
     }
-  const expected = attemptTo(() => decide(state, request, tryingOf(request, now, '')));
+  const expected = attemptTo(() => decide(state, request, trying(request, '')));
   return outcomeProblem(outcome, expected);
 }
 
@@ -597,8 +647,12 @@ const requestsBefore = ({ request, together = [request] }: Attempt): readonly Re
   together.slice(0, together.indexOf(request));
 
 /** What is decided to see what would come of it: an id of what it makes is not known. */
-const tryingOf = ({ value }: Request, now: number, id: string): Deciding => ({
-  now,
+const tryingOf = (
+  { value }: Request,
+  moment: Pick<Deciding, 'now' | 'loadedAt'>,
+  id: string,
+): Deciding => ({
+  ...moment,
   author: authorOf(value),
   reservationId: id,
   purchaseId: id,
@@ -615,6 +669,10 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
   if (outcome.kind !== 'answer')
     return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
   const { answer } = outcome;
+  if (spec.read === 'past balance')
+    return [
+      (state, now) => answerProblem(othersSorted(answer), othersSorted(expectedOn(state, now))),
+    ];
   if (spec.read === 'entries')
     return [(state, now) => pageProblem(answer as ListEntriesResponse, expectedOn(state, now))];
   if ('shortfall' in answer) return estimateChecks(answer as EstimateResponse, expectedOn);
@@ -636,6 +694,17 @@ function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem
       ? differences(ownFields(item), ownFields(same))
       : `${idOf(item)} must not be listed`;
   });
+}
+
+/** A past balance with the buckets that are of no grant in one order, which the contract leaves open. */
+function othersSorted<Answer extends object>(answer: Answer): Answer {
+  if (!('buckets' in answer)) return answer;
+  const buckets = answer.buckets as readonly BucketBalance[];
+  const kindOf = ({ bucket }: BucketBalance) => bucket?.kind ?? 0;
+  const isOfGrant = ({ bucket }: BucketBalance) => bucket?.grantId !== 0n;
+  const others = buckets.filter((one) => !isOfGrant(one));
+  const sorted = others.toSorted((a, b) => kindOf(a) - kindOf(b));
+  return { ...answer, buckets: [...buckets.filter(isOfGrant), ...sorted] };
 }
 
 /** A page of entries, as the model has them; whether there are more. */

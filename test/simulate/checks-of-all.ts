@@ -43,7 +43,7 @@ export function mustBe(what: string, actual: object, expected: object) {
 }
 
 /** All pages of a list. */
-async function pagesOf<Item>(
+export async function pagesOf<Item>(
   read: (pageToken: string) => Promise<{ items: readonly Item[]; nextPageToken: string }>,
 ): Promise<Item[]> {
   const all: Item[] = [];

@@ -73,6 +73,7 @@ function commitOf(
   if (priced instanceof Refusal) throw new Error(priced.reason);
   return commitParts(state, { ...RESERVATION, held, heldFor }, priced, false, {
     now: STARTS_AT,
+    loadedAt: STARTS_AT,
     author: SERVICE,
     reservationId: '',
     purchaseId: '',
@@ -108,6 +109,8 @@ const RESERVATION = {
   late: false,
   lines: [],
   wasCommitted: false,
+  heldShares: new Map(),
+  spentShares: new Map(),
 };
 
 const pages = (credits: bigint): Need => ({ operation: 'doc.convert', credits });

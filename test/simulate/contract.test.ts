@@ -10,10 +10,6 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
     'operators decide about payments, not about credits: test/payments/mismatched.test.ts',
   SetShadowMode: 'it changes what every refusal means: test/rpc/shadow-mode.test.ts',
   ListShadowDecisions: 'no account is in shadow mode: test/rpc/shadow-mode.test.ts',
-  ListRefusals: 'a replica remembers its own, until it is killed: test/operator/refusals.test.ts',
-  ListDeliveries: 'no webhook endpoint is set: test/events/deliveries.test.ts',
-  ReplayDelivery: 'no webhook endpoint is set: test/events/deliveries.test.ts',
-  ReplayDeadDeliveries: 'no webhook endpoint is set: test/events/deliveries.test.ts',
 };
 
 const folder = new URL('./', import.meta.url);

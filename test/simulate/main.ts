@@ -74,21 +74,27 @@ async function main(options: Options): Promise<boolean> {
     const startedAt = performance.now();
     const results: Result[] = [];
     const failures: { readonly trace: Trace; readonly problem: string }[] = [];
+    const notRun: number[] = [];
     const traces = tracesOf(options);
     const work = async () => {
       for await (const trace of traces) {
         if (failures.length > 0) return;
-        const result = await simulate(trace, databases);
+        const result = await simulate(trace, databases).catch((error: Error) => {
+          notRun.push(trace.seed);
+          print(`seed ${trace.seed} could not be run: ${error.stack}`);
+        });
+        if (!result) continue;
         results.push(result);
         if (result.problem !== null) failures.push({ trace, problem: result.problem });
         print(report(trace, result));
+        if (result.problem !== null) print(`  ${result.problem}`);
       }
     };
     await Promise.all(Array.from({ length: options.jobs }, work));
     print(totalOf(results, performance.now() - startedAt));
     const [failure] = failures;
     if (failure) await showFailure(failure.trace, failure.problem, databases, options);
-    return failures.length === 0;
+    return failures.length + notRun.length === 0;
   } finally {
     await postgres.stop();
   }

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { oneDatabase } from '../../src/cells/installation.ts';
 import { connect, type Scrip } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
+import { toDatabaseFailure } from '../../src/pg/failures.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { sourcesOf } from '../time-sources.ts';
@@ -51,7 +52,10 @@ class Replica {
       null,
       log,
       sourcesOf(now),
-    );
+    ).catch(async (error) => {
+      await database.close();
+      throw error;
+    });
     const callers = new TcpProxy(`http://127.0.0.1:${service.port}`);
     await callers.open();
     const scrip = connect(callers.address, {
@@ -90,6 +94,8 @@ function config(env: Env) {
     CLOCK_SAMPLE_INTERVAL_MS: never,
     REFUSALS_INTERVAL_MS: never,
     USAGE_INTERVAL_MS: '100',
+    // A busy machine makes no delivery dead.
+    EVENTS_WEBHOOK_ATTEMPTS_MAX: '100',
     SHUTDOWN_GRACE_MS: '0',
     DATABASE_POOL_MAX: '4',
     // A busy machine is no overload.
@@ -133,8 +139,17 @@ export class Replicas {
     return replicas;
   }
 
-  readonly #start = () =>
-    Replica.start(this.#databaseUrl, this.#env, this.#now, (line) => void this.bugs.push(line));
+  /** A start that gets no connection from a busy machine is repeated, as a process is that has ended. */
+  readonly #start = async (): Promise<Replica> => {
+    for (;;)
+      try {
+        const onBug = (line: string) => void this.bugs.push(line);
+        return await Replica.start(this.#databaseUrl, this.#env, this.#now, onBug);
+      } catch (error) {
+        if (!toDatabaseFailure(error)) throw error;
+        await pause(100);
+      }
+  };
 
   get count(): number {
     return this.#running.length;

@@ -4,6 +4,7 @@ import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
 import { checkAll } from './checks-of-all.ts';
 import type { Databases } from './databases.ts';
+import { checkDeliveries, Endpoint } from './deliveries.ts';
 import {
   checkErasure,
   checkEvents,
@@ -15,6 +16,7 @@ import {
 import type { AccountState } from './model/state.ts';
 import { Timeline } from './observations.ts';
 import { Provider } from './provider.ts';
+import { checkRefusals } from './refusals-of-all.ts';
 import { Replicas } from './replicas.ts';
 import { Runner, Violation } from './runner.ts';
 import { checkSums } from './sums-of-all.ts';
@@ -42,7 +44,8 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
   const timeline = new Timeline(STARTS_AT);
   const now = () => timeline.now;
   const provider = await new Provider().start(now);
-  const { env } = provider.stripe;
+  const endpoint = await new Endpoint().open();
+  const env = { ...provider.stripe.env, ...endpoint.receiver.env };
   const replicas = await Replicas.start(databaseUrl, trace.replicas, env, now);
   const runner = new Runner(trace, replicas, provider, timeline);
   let entries = 0;
@@ -60,7 +63,9 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
     await (await replicas.at(0)).service.countUsage();
     await (await replicas.at(0)).service.countMovements();
     await checkSums(states, STARTS_AT, now(), (await replicas.at(0)).scrip);
+    await checkRefusals(runner.attempts, replicas);
     await checkEvents(states, (await replicas.at(0)).scrip);
+    await checkDeliveries(endpoint, timeline, (await replicas.at(0)).scrip);
     if (replicas.bugs.length > 0) throw new Violation('a replica has logged a bug');
     await (await replicas.at(0)).service.countMovements();
     const verified = await verify(databaseUrl, { all: true });
@@ -75,6 +80,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
   } finally {
     await replicas.stop();
     await provider.stripe.stop();
+    await endpoint.receiver.close();
     await databases.drop(databaseUrl);
   }
   const refusals: Record<string, number> = {};

@@ -223,15 +223,16 @@ const labelsOf = ({ user }: { readonly user?: string }) =>
 
 const budgetOf = ({
   budget: budgetId,
-  user,
+  dimension,
+  value,
   credits,
   period,
   enforcement,
   exceptions,
 }: Extract<RequestSpec, { do: 'set budget' }>): Budget => ({
   budgetId,
-  dimension: { $case: 'label', value: 'user' },
-  value: user,
+  dimension: dimension ? { $case: dimension, value: true } : { $case: 'label', value: 'user' },
+  value,
   credits: BigInt(credits),
   period: period as BudgetPeriod,
   enforcement: enforcement as BudgetEnforcement,

@@ -42,8 +42,10 @@ export type RequestSpec = {
   | {
       readonly do: 'set budget';
       readonly budget: string;
+      /** Left out: of the label "user". */
+      readonly dimension?: 'operation';
       /** Left out: each. */
-      readonly user?: string;
+      readonly value?: string;
       readonly credits: number;
       /** BudgetPeriod. */
       readonly period: number;

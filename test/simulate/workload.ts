@@ -18,10 +18,20 @@ const { MINUTE, HOUR, DAY } = UNITS;
 const ACCOUNTS = 7;
 /** The accounts that most requests are for. */
 const HOT = 2;
-const EXCEPTIONS: [
-  { readonly [user: string]: number | null },
-  ...{ readonly [user: string]: number | null }[],
-] = [{}, { bob: 20 }, { bob: null, '': 70 }];
+/** The values that a budget can be of, and exceptions of one for each of them. */
+type BudgetValues = readonly [
+  readonly [undefined, ...(string | undefined)[]],
+  readonly [Exceptions, ...Exceptions[]],
+];
+type Exceptions = { readonly [value: string]: number | null };
+const USER_BUDGETS: BudgetValues = [
+  [undefined, undefined, 'ann', ''],
+  [{}, { bob: 20 }, { bob: null, '': 70 }],
+];
+const OPERATION_BUDGETS: BudgetValues = [
+  [undefined, undefined, 'doc.convert', ''],
+  [{}, { 'doc.scan': 9 }, { 'doc.convert': null, '': 70 }],
+];
 /** Of packs; not set is one. */
 const QUANTITIES = [undefined, undefined, 1, 2, 3] as const;
 
@@ -265,7 +275,7 @@ class Workload {
       if (of !== null)
         return { do: 'refund', of, credits, reference: this.#chance(0.2) ? 'complaint' : '' };
     }
-    if (choice < 0.9) return this.#grant();
+    if (choice < 0.897) return this.#grant();
     if (choice < 0.902) return this.#budget();
     if (choice < 0.907) return this.#void();
     if (choice < 0.916) return this.#change();
@@ -320,15 +330,18 @@ class Workload {
     const random = this.#random;
     const budget = random.of(['one', 'one', 'two']);
     if (this.#chance(0.15)) return { do: 'remove budget', budget };
-    const user = random.of([undefined, undefined, 'ann', '']);
+    const isOfOperations = this.#chance(0.5);
+    const [values, exceptions] = isOfOperations ? OPERATION_BUDGETS : USER_BUDGETS;
+    const value = random.of(values);
     return {
       do: 'set budget',
       budget,
-      ...(user !== undefined && { user }),
+      ...(isOfOperations && { dimension: 'operation' }),
+      ...(value !== undefined && { value }),
       credits: random.of([0, 40, 150, 150, random.integer(1, 400)]),
       period: random.of([1, 1, 2, 3, 4]),
       enforcement: random.of([0, 1, 2]),
-      exceptions: user === undefined ? random.of(EXCEPTIONS) : {},
+      exceptions: value === undefined ? random.of(exceptions) : {},
     };
   }
 

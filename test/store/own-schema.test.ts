@@ -30,6 +30,12 @@ test('each is migrated by itself', async () => {
   expect(await pendingMigrations(other)).toEqual([]);
 });
 
+test('each gets what a later version adds', async () => {
+  await execute(one, `delete from schema_migrations where name = '0016-erasure-on-citus'`);
+  expect(await migrate(one)).toEqual(['0016-erasure-on-citus']);
+  expect(await pendingMigrations(one)).toEqual([]);
+});
+
 test('a service works in one, and leaves the other alone', async () => {
   const scrip = await startTestService({ databaseUrl: one });
   stop = scrip.stop;
@@ -42,6 +48,19 @@ test('a service works in one, and leaves the other alone', async () => {
       'public',
     ]),
   ).toEqual([{ tables: 0 }]);
+});
+
+test('what runs with the privileges of the owner names its own schema, whatever the search path of its caller', async () => {
+  for (const [url, schema] of [
+    [one, 'cell_1'],
+    [other, 'cell_2'],
+  ] as const)
+    expect(
+      await execute(
+        url,
+        `select proconfig from pg_proc where prosecdef and pronamespace = current_schema::regnamespace`,
+      ),
+    ).toEqual([{ proconfig: [`search_path=${schema}, pg_temp`] }]);
 });
 
 test('the doctor examines the schema that it is shown', async () => {

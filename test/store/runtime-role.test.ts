@@ -163,7 +163,7 @@ test('it is no administrator, owns nothing, and is in no other role', async () =
 test('one function runs with the privileges of its owner: for this role alone, on a fixed search path', async () => {
   const sql = `select format('%s %s', proname, array_to_string(proconfig, ' ')) from pg_proc
     where pronamespace = 'public'::regnamespace and prosecdef`;
-  expect(await owner.column(sql)).toEqual(['erase_account_data search_path=pg_catalog, pg_temp']);
+  expect(await owner.column(sql)).toEqual(['erase_account_data search_path=public, pg_temp']);
   const grantees = await owner.column(
     `select coalesce(nullif(grantee, 0)::regrole::text, 'public')
      from pg_proc, aclexplode(proacl) where proname = 'erase_account_data' and grantee <> proowner`,

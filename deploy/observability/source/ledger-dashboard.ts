@@ -103,5 +103,33 @@ export const LEDGER: DashboardSource = {
         },
       },
     ],
+    Archive: [
+      {
+        title: 'Entries in files',
+        unit: 'none',
+        queries: { entries: database('scrip_archive_entries') },
+      },
+      {
+        title: 'Size of files',
+        unit: 'bytes',
+        queries: { size: database('scrip_archive_size_bytes') },
+      },
+      {
+        title: 'Since entries last left the database',
+        unit: 's',
+        queries: { ago: `time() - ${database('scrip_archive_last_finished_seconds')}` },
+        redFrom: 35 * 86_400,
+      },
+      {
+        title: 'Since the newest archived month ended',
+        unit: 's',
+        queries: { age: database('scrip_archive_month_age_seconds') },
+      },
+      {
+        title: 'Files whose entries are still in the database',
+        unit: 'none',
+        queries: { unfinished: database('scrip_archive_unfinished') },
+      },
+    ],
   },
 };

@@ -54,19 +54,30 @@ async function archiveCell(
     const log = pino({ level: 'warn' }, pino.destination(2));
     const checkpoints = await openCheckpoints(url, config, log);
     try {
-      let parts = 0;
+      const total = { files: 0, entries: 0n, bytes: 0n };
+      const startedAt = performance.now();
       await archive({
         em,
         directory,
         before,
         partMax,
         writeCheckpoint: checkpoints.write,
-        onPart: ({ name: file, entries, bytes, deleted }) => {
-          parts += 1;
-          printLines([`${file}: ${entries} entries, ${bytes} bytes; ${deleted} rows deleted`]);
+        onPart: ({ name: file, entries, bytes, deleted, ms }) => {
+          total.files += 1;
+          total.entries += entries;
+          total.bytes += bytes;
+          printLines([
+            `${file}: ${entries} entries, ${bytes} bytes; ${deleted} rows deleted in ${seconds(ms)}`,
+          ]);
         },
       });
-      if (parts === 0) printLines(['nothing to archive']);
+      const { files, entries, bytes } = total;
+      const took = seconds(performance.now() - startedAt);
+      printLines([
+        files === 0
+          ? 'nothing to archive'
+          : `archived ${entries} entries in ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes, in ${took}`,
+      ]);
     } finally {
       await checkpoints.close();
     }
@@ -74,6 +85,8 @@ async function archiveCell(
     await orm.close();
   }
 }
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 async function printPlan(em: () => Em, before: number): Promise<void> {
   const months = await planArchive(em, before);

@@ -1,7 +1,7 @@
 /**
  * Periods of an account with a time zone, also across changes of zone. The period that runs when the zone is
  * changed ends as it was. The one after it is longer or shorter: it ends at the new zone's midnight that is nearest to
- * where it would have ended. So a month keeps its name, and a day has at least 11 hours.
+ * where it would have ended. So a month keeps its name, and a day has at least 10 hours.
  */
 import { Calendar } from './calendar.ts';
 import type { Every, Period, ZoneChange } from './period.ts';

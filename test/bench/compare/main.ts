@@ -50,7 +50,7 @@ async function prepare(
   postgres: Database,
   other: Checkout,
   own: Checkout,
-  { a, b, mutualTls, collector }: Options,
+  { a, b, mutualTls, budgets, collector }: Options,
   progress: Progress,
 ): Promise<readonly [Variant, Variant]> {
   progress.say('opening the accounts of A and B');
@@ -67,16 +67,22 @@ async function prepare(
     checkout: Checkout,
     program: Options['a'],
     ofVariant: MutualTls | null,
+    budgetsOfVariant: number,
   ) =>
     prepareVariant(postgres, {
       name,
-      label: `${of(checkout, program)}${ofVariant ? ', mutual TLS and a policy' : ''}`,
+      label: [
+        of(checkout, program),
+        ...(ofVariant ? ['mutual TLS and a policy'] : []),
+        ...(budgetsOfVariant > 0 ? [`budgets: ${budgetsOfVariant}`] : []),
+      ].join(', '),
+      budgets: budgetsOfVariant,
       program: { ...program, checkout: checkout.folder },
       mutualTls: ofVariant,
     });
   const exporting = collector ? await startCollector() : {};
   const programB = { ...b, env: { ...b.env, ...exporting } };
-  return [await variant('A', other, a, null), await variant('B', own, programB, tls)];
+  return [await variant('A', other, a, null, 0), await variant('B', own, programB, tls, budgets)];
 }
 
 /** Starts a collector. Returns how a service exports every span to it, and metrics only if it does so anyway. */

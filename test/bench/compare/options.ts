@@ -18,6 +18,8 @@ export type Options = {
   readonly b: Omit<Program, 'checkout'>;
   /** B has mutual TLS and a policy. */
   readonly mutualTls: boolean;
+  /** Budgets of each account of B. */
+  readonly budgets: number;
   /** B exports spans of every call to a collector that keeps nothing. */
   readonly collector: boolean;
   /** File for the figures of every window; null: none. */
@@ -26,6 +28,9 @@ export type Options = {
 
 /** An interval of fewer is too wide to decide anything. */
 const PROCESSES_MIN = 4;
+
+/** As many as ledger.ts knows. */
+const BUDGETS_MAX = 2;
 
 /** Cases that load the service and need no figures of other cases. */
 const COMPARABLE = cases.filter(
@@ -49,6 +54,8 @@ export const USAGE = `npm run bench:compare -- [OTHER] [options]
   --node-a FLAGS, --node-b FLAGS
                      flags of Node in place of those of npm start, e.g. --node-b="" for none
   --mutual-tls       B has mutual TLS and a policy, A neither
+  --budgets N        the accounts of B have a budget (1): each user, per day; or two: and each operation,
+                     per month. No load exceeds them
   --collector        B exports spans of every call to a collector that keeps nothing
   --json FILE        write the figures of every window there`;
 
@@ -68,6 +75,7 @@ export function readOptions(args: readonly string[]): Options | 'help' {
       'node-a': { type: 'string' },
       'node-b': { type: 'string' },
       'mutual-tls': { type: 'boolean', default: false },
+      budgets: { type: 'string', default: '0' },
       collector: { type: 'boolean', default: false },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -86,9 +94,16 @@ export function readOptions(args: readonly string[]): Options | 'help' {
     a: programOf(values['env-a'], values['node-a']),
     b: programOf(values['env-b'], values['node-b']),
     mutualTls: values['mutual-tls'],
+    budgets: budgetsOf(values.budgets),
     collector: values.collector,
     json: values.json ?? null,
   };
+}
+
+function budgetsOf(text: string): number {
+  const budgets = number('--budgets', text, 0);
+  if (Number.isInteger(budgets) && budgets <= BUDGETS_MAX) return budgets;
+  throw new Error(`--budgets must be a whole number, 0 to ${BUDGETS_MAX}`);
 }
 
 function caseNamed(name: string): Case {

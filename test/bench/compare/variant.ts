@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, query } from '../database.ts';
-import { accounts, openAccounts } from '../ledger.ts';
+import { accounts, openAccounts, setBudgets } from '../ledger.ts';
 import { type BenchServer, type Program, startService } from '../servers.ts';
 import type { MutualTls } from './mutual-tls.ts';
 
@@ -19,10 +19,15 @@ export type Variant = {
   readonly mutualTls: MutualTls | null;
 };
 
+type Prepared = Omit<Variant, 'database'> & {
+  /** Budgets of each account. */
+  readonly budgets: number;
+};
+
 /** Creates the variant's database with its own migrations and opens the accounts through its service. */
 export async function prepareVariant(
   postgres: Database,
-  { name, label, program, mutualTls }: Omit<Variant, 'database'>,
+  { name, label, program, mutualTls, budgets }: Prepared,
 ): Promise<Variant> {
   const database = `compare_${name.toLowerCase()}`;
   const url = await postgres.create(database);
@@ -33,6 +38,7 @@ export async function prepareVariant(
   const service = await startService(url, { ...program, env: { ...PATIENT, ...program.env } });
   try {
     await openAccounts(service.address, Object.values(accounts), reasonFor(program.checkout));
+    await setBudgets(service.address, Object.values(accounts), budgets);
   } finally {
     await service.stop();
   }

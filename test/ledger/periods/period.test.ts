@@ -402,22 +402,26 @@ const counted = fc
   .map(([unit, length, since]) =>
     unit === 'days' ? { days: length, since } : { months: length, since },
   );
-const histories = fc
-  .array(fc.tuple(zone, instants), { minLength: 1, maxLength: 5 })
-  .map((changes) => changes.sort(([, a], [, b]) => a - b).map(([zone, at]) => ({ zone, at })));
+const historiesAt = (instants: fc.Arbitrary<number>) =>
+  fc
+    .array(fc.tuple(zone, instants), { minLength: 1, maxLength: 5 })
+    .map((changes) => changes.sort(([, a], [, b]) => a - b).map(([zone, at]) => ({ zone, at })));
 /** As histories, with changes within hours of each other. */
-const hurried = fc
-  .tuple(
-    instants,
-    fc.array(fc.tuple(zone, fc.integer({ min: 0, max: 60 })), { minLength: 2, maxLength: 6 }),
-  )
-  .map(([start, changes]) => {
-    let at = start;
-    return changes.map(([zone, hours]) => {
-      at += hours * HOUR_MS;
-      return { zone, at };
+const hurriedAt = (instants: fc.Arbitrary<number>) =>
+  fc
+    .tuple(
+      instants,
+      fc.array(fc.tuple(zone, fc.integer({ min: 0, max: 60 })), { minLength: 2, maxLength: 6 }),
+    )
+    .map(([start, changes]) => {
+      let at = start;
+      return changes.map(([zone, hours]) => {
+        at += hours * HOUR_MS;
+        return { zone, at };
+      });
     });
-  });
+const histories = historiesAt(instants);
+const hurried = hurriedAt(instants);
 
 /** Those that follow each other from the one at `at` on. */
 function following(zones: Zones, every: Every, at: number, count: number) {
@@ -502,13 +506,26 @@ describe('across any changes of zone', () => {
     );
   });
 
-  test('a day has at least 11 hours and at most 50, and a month at least 26 days', () => {
+  test.each([
+    ['shortest', 'Pacific/Chatham', '2026-03-29T00:00Z', 10.25],
+    ['longest', 'Asia/Anadyr', '2026-10-24T22:00Z', 38],
+  ])('the %s day comes from Troll, whose clocks move by two hours', (_, zone, at, hours) => {
+    const zones = [
+      { zone: 'Antarctica/Troll', at: ms('2026-01-01') },
+      { zone, at: ms(at) - HOUR_MS },
+    ];
+    const { from, until } = periodAt(zones, 'day', ms(at));
+    expect((until - from) / HOUR_MS).toBe(hours);
+  });
+
+  test('from 2026 on a day has no more and no fewer hours, and a month at least 26 days', () => {
+    const recent = fc.integer({ min: ms('2026-01-01'), max: ms('2060-01-01') });
     fc.assert(
-      fc.property(fc.oneof(histories, hurried), (zones) => {
+      fc.property(fc.oneof(historiesAt(recent), hurriedAt(recent)), (zones) => {
         const { at } = zones.at(-1)!;
         for (const { from, until } of following(zones, 'day', at, 4)) {
-          expect(until - from).toBeGreaterThanOrEqual(11 * HOUR_MS);
-          expect(until - from).toBeLessThanOrEqual(50 * HOUR_MS);
+          expect(until - from).toBeGreaterThanOrEqual(10.25 * HOUR_MS);
+          expect(until - from).toBeLessThanOrEqual(38 * HOUR_MS);
         }
         for (const { from, until } of following(zones, 'month', at, 3))
           expect(until - from).toBeGreaterThanOrEqual(26 * 24 * HOUR_MS);

@@ -1,6 +1,6 @@
 /**
- * Budgets of the label "user". What was used of one is a sum over the jobs that the account knows, computed anew
- * each time: nothing is counted along.
+ * Budgets of the label "user", and of operations. What was used of one is a sum over the jobs that the account knows,
+ * computed anew each time: no counter is kept.
  */
 import {
   type Budget,
@@ -13,8 +13,9 @@ import { Entry_Kind } from '../../../src/gen/billing/v1/ledger.ts';
 import { type ModelZones, periodAt } from './calendar.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
+import { added, countedShares, refundedShares } from './shares.ts';
 import { closed, type Deciding } from './spend.ts';
-import { type AccountState, type Labels, totalOf } from './state.ts';
+import { type AccountState, type Labels, type Shares, totalOf } from './state.ts';
 
 /** A reservation or a charge. */
 type Job = { readonly seq: bigint; readonly at: number; readonly labels: Labels };
@@ -23,11 +24,16 @@ export type ModelBudget = { readonly budget: Budget; readonly since: bigint };
 
 const NAMES = ['', 'DAY', 'WEEK', 'MONTH', 'TOTAL'];
 
-const labelOf = ({ dimension }: Budget): string =>
-  dimension?.$case === 'label' ? dimension.value : '';
+/** By how much a job changes what it has used: in all, and by operation. */
+export type Change = { readonly credits: bigint; readonly shares: Shares };
 
-const userOf = (budget: Budget, { labels }: Pick<Job, 'labels'>): string =>
-  labels.get(labelOf(budget)) ?? '';
+/** What of it counts for each value of the budget. */
+const changeBy = ({ dimension }: Budget, { labels }: Job, { credits, shares }: Change): Shares =>
+  dimension?.$case === 'label' ? new Map([[labels.get(dimension.value) ?? '', credits]]) : shares;
+
+/** How refusals and events name a value. */
+const ofLabel = ({ dimension }: Budget) =>
+  dimension?.$case === 'label' ? { label: dimension.value } : {};
 
 /** First moment, and the end. */
 function periodOf(
@@ -55,20 +61,22 @@ function capOf({ credits, exceptions }: Budget, value: string): bigint | undefin
 /** What each value has used in the period of `at`: also 0, where jobs gave everything back. */
 function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number) {
   const period = periodOf(state, budget, at);
-  const used = new Map<string, bigint>();
-  const add = (job: Job, credits: bigint, hasCounted: boolean) => {
+  let used: Shares = new Map();
+  const add = (job: Job, change: Change, hasCounted: boolean) => {
     if (job.seq <= since || !isIn(period, job.at) || !hasCounted) return;
-    const value = userOf(budget, job);
-    if ((budget.value ?? value) === value) used.set(value, (used.get(value) ?? 0n) + credits);
+    const all = [...changeBy(budget, job, change)];
+    used = added(used, new Map(all.filter(([value]) => (budget.value ?? value) === value)));
   };
   for (const reservation of state.reservations.values()) {
     const { seq, createdAt, usedAt, labels, credits, committed, held } = reservation;
-    const counted = committed + totalOf(held);
+    const counted = { credits: committed + totalOf(held), shares: countedShares(reservation) };
     add({ seq, at: usedAt ?? createdAt, labels }, counted, credits > 0n || committed > 0n);
   }
-  for (const spending of state.spendings.values())
-    if (spending.reservationId === '')
-      add(spending, totalOf(spending.split), totalOf(spending.split) > 0n);
+  for (const spending of state.spendings.values()) {
+    const { reservationId, split, shares } = spending;
+    const credits = totalOf(split);
+    if (reservationId === '') add(spending, { credits, shares }, credits > 0n);
+  }
   for (const { at: refundedAt, spending, split } of state.refunds) {
     const { reservationId } = spending;
     const reservation = state.reservations.get(reservationId);
@@ -79,7 +87,9 @@ function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number)
           labels: reservation.labels,
         }
       : spending;
-    if (isIn(period, refundedAt)) add(job, -totalOf(split), true);
+    const credits = totalOf(split);
+    const back = { credits: -credits, shares: refundedShares(spending, credits) };
+    if (isIn(period, refundedAt)) add(job, back, true);
   }
   return used;
 }
@@ -87,13 +97,16 @@ function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number)
 const budgetsOf = ({ budgets }: AccountState): readonly ModelBudget[] =>
   [...budgets.values()].sort((a, b) => (a.budget.budgetId < b.budget.budgetId ? -1 : 1));
 
-/** The budgets that count the job, with its value. */
-const countedBy = (state: AccountState, job: Job) =>
-  budgetsOf(state).flatMap((one) => {
-    const value = userOf(one.budget, job);
-    const isCounted = job.seq > one.since && (one.budget.value ?? value) === value;
-    return isCounted ? [{ ...one, value, cap: capOf(one.budget, value) }] : [];
-  });
+/** The budgets that a job uses more of, with each of the values that it counts for. */
+const countedBy = (state: AccountState, job: Job, change: Change) =>
+  budgetsOf(state)
+    .filter(({ since }) => job.seq > since)
+    .flatMap((one) => {
+      const all = [...changeBy(one.budget, job, change)];
+      return all
+        .filter(([value, more]) => (one.budget.value ?? value) === value && more > 0n)
+        .map(([value, more]) => ({ ...one, value, more, cap: capOf(one.budget, value) }));
+    });
 
 const resetOf = (state: AccountState, budget: Budget, at: number): Record<string, string> => {
   const [, until] = periodOf(state, budget, at);
@@ -101,14 +114,13 @@ const resetOf = (state: AccountState, budget: Budget, at: number): Record<string
 };
 
 /** The refusal of a job that would use so much more; null: it may. */
-export function overBudget(state: AccountState, job: Job, more: bigint): Refusal | null {
-  if (more <= 0n) return null;
-  for (const { budget, since, value, cap } of countedBy(state, job)) {
+export function overBudget(state: AccountState, job: Job, change: Change): Refusal | null {
+  for (const { budget, since, value, more, cap } of countedBy(state, job, change)) {
     const used = usedOf(state, { budget, since }, job.at).get(value) ?? 0n;
     const isHard = budget.enforcement !== BudgetEnforcement.SOFT;
     if (isHard && cap !== undefined && used + more > cap)
       return new Refusal('BUDGET_EXCEEDED', {
-        ...{ budget_id: budget.budgetId, label: 'user', value, cap, used, requested: more },
+        ...{ budget_id: budget.budgetId, ...ofLabel(budget), value, cap, used, requested: more },
         ...resetOf(state, budget, job.at),
       });
   }
@@ -116,9 +128,8 @@ export function overBudget(state: AccountState, job: Job, more: bigint): Refusal
 }
 
 /** The events of soft budgets that a job has exceeded by using so much more. */
-export function reportBudgets(state: AccountState, job: Job, more: bigint) {
-  if (more <= 0n) return;
-  for (const { budget, since, value, cap } of countedBy(state, job)) {
+export function reportBudgets(state: AccountState, job: Job, change: Change) {
+  for (const { budget, since, value, cap } of countedBy(state, job, change)) {
     const used = usedOf(state, { budget, since }, job.at).get(value) ?? 0n;
     const key = `${since} ${periodOf(state, budget, job.at)[0]} ${value}`;
     const told = state.toldCaps.get(key) ?? -1n;
@@ -126,7 +137,8 @@ export function reportBudgets(state: AccountState, job: Job, more: bigint) {
     if (!isSoft || cap === undefined || used <= cap || told >= cap) continue;
     state.toldCaps.set(key, cap);
     state.emit('budget.exceeded', {
-      ...{ budget_id: budget.budgetId, label: 'user', value, cap: `${cap}`, used: `${used}` },
+      ...{ budget_id: budget.budgetId, cap: `${cap}`, used: `${used}` },
+      ...(budget.dimension?.$case === 'label' ? { label: 'user', value } : { operation: value }),
       ...resetOf(state, budget, job.at),
     });
   }
@@ -170,7 +182,8 @@ export function setBudget(
     ({ value, cap }) => `${JSON.stringify(value)}:${cap?.$case === 'credits' ? cap.value : 'null'}`,
   );
   const details = new Map([
-    ...[['budget_id', budgetId] as const, ['of', 'label'] as const, ['label', 'user'] as const],
+    ...[['budget_id', budgetId] as const, ['of', dimension?.$case ?? ''] as const],
+    ...(dimension?.$case === 'label' ? [['label', dimension.value] as const] : []),
     ...(value === undefined ? [] : [['value', value] as const]),
     ['cap', `${credits}`],
     ['period', NAMES[period] ?? ''],

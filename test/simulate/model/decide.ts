@@ -12,10 +12,10 @@ import type { AccountState } from './state.ts';
 
 /** The response of a request that has an effect now, or the refusal. */
 export function decide(state: AccountState, request: Request, deciding: Deciding): First | Refusal {
-  const { now } = deciding;
+  const { now, loadedAt } = deciding;
   state.posted = [];
   const { notAfter } = request.value;
-  if (notAfter && now > notAfter.getTime()) return new Refusal('REQUEST_EXPIRED');
+  if (notAfter && loadedAt > notAfter.getTime()) return new Refusal('REQUEST_EXPIRED');
   const exists = state.seq > 0n;
   if (request.$case === 'openAccount') {
     if (exists) return new Refusal('ACCOUNT_EXISTS');

@@ -16,6 +16,14 @@ import { needsOf, type Priced, priceOf } from './prices.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
 import {
+  added as addedShares,
+  afterSpending,
+  shareChange,
+  sharesOf,
+  sharesOfCommit,
+  sharesOfSpending,
+} from './shares.ts';
+import {
   type AccountState,
   type Author,
   cut,
@@ -27,6 +35,7 @@ import {
   OWED,
   type Part,
   type ReservationState,
+  type Spending,
   toAllocations,
   totalOf,
   type Use,
@@ -36,6 +45,8 @@ import { ownUses, reservedUses } from './uses.ts';
 /** When a command is decided, for whom, and the ids that the service chose. */
 export type Deciding = {
   readonly now: number;
+  /** When everything was loaded: at `now` or later. What has a not_after by then is refused. */
+  readonly loadedAt: number;
   readonly author: Author;
   readonly reservationId: string;
   readonly purchaseId: string;
@@ -125,7 +136,8 @@ export function reserve(
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
   const job = { seq: state.seq + 1n, at: usedAt?.getTime() ?? now, labels: request.labels };
-  const over = overBudget(state, job, priced.credits);
+  const change = changeOf(priced);
+  const over = overBudget(state, job, change);
   if (over) return over;
   const needs = toNeeds(priced);
   const held = usedAt
@@ -157,6 +169,8 @@ export function reserve(
     late: false,
     lines,
     wasCommitted: false,
+    heldShares: change.shares,
+    spentShares: new Map(),
   };
   const entry = state.post(
     Entry_Kind.RESERVE,
@@ -172,7 +186,7 @@ export function reserve(
     author,
   );
   state.reservations.set(reservationId, reservation);
-  reportBudgets(state, job, credits);
+  reportBudgets(state, job, change);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
@@ -196,7 +210,8 @@ export function charge(
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
   const job = { seq: state.seq + 1n, at: usedAt?.getTime() ?? now, labels: request.labels };
-  const over = overBudget(state, job, priced.credits);
+  const change = changeOf(priced);
+  const over = overBudget(state, job, change);
   if (over) return over;
   const needs = toNeeds(priced);
   const parts = usedAt
@@ -217,8 +232,9 @@ export function charge(
     ...terms,
     planId: state.planId,
     reservationId: '',
+    shares: sharesOfSpending(priced, credits, true),
   });
-  reportBudgets(state, job, credits);
+  reportBudgets(state, job, change);
   return {
     credits,
     balance: balanceOf(state, now),
@@ -235,13 +251,13 @@ function recordSpending(
   parts: readonly Part[],
   uses: readonly Use[],
   names: Pick<
-    ReservationState,
-    'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId'
+    Spending,
+    'rateCardVersion' | 'reference' | 'labels' | 'planId' | 'reservationId' | 'shares'
   >,
 ) {
-  const { reservationId, planId, rateCardVersion, reference, labels } = names;
+  const { reservationId, planId, rateCardVersion, reference, labels, shares } = names;
   const split = overageLast(parts);
-  const terms = { reservationId, planId, rateCardVersion, reference, labels };
+  const terms = { reservationId, planId, rateCardVersion, reference, labels, shares };
   state.spendings.set(seq, { seq, at, split, refunded: 0n, uses, ...terms });
 }
 
@@ -250,6 +266,9 @@ const overageLast = (parts: readonly Part[]): readonly Part[] => [
   ...parts.filter(({ grantId }) => grantId === OVERAGE),
   ...parts.filter(({ grantId }) => grantId === OWED),
 ];
+
+/** What is reserved, charged or raised, as budgets count it. */
+const changeOf = (priced: Priced) => ({ credits: priced.credits, shares: sharesOf(priced) });
 
 /** As budgets count it. */
 const jobOf = ({ seq, createdAt, usedAt, labels }: ReservationState) => ({
@@ -295,7 +314,8 @@ export function raise(
   if (unwanted) return unwanted;
   const priced = amountOf(request);
   if (priced instanceof Refusal) return priced;
-  const over = overBudget(state, jobOf(before), priced.credits);
+  const change = changeOf(priced);
+  const over = overBudget(state, jobOf(before), change);
   if (over) return over;
   const added = fund(state, toNeeds(priced), now, raiseRoom(state, before, now));
   if (added instanceof Refusal) return added;
@@ -317,9 +337,10 @@ export function raise(
     credits: before.credits + credits,
     held: inBurnOrder(state, [...before.held, ...added]),
     heldFor: isForUsages ? [...(before.heldFor ?? []), ...needsOf(lines)] : null,
+    heldShares: addedShares(before.heldShares, change.shares),
   };
   state.reservations.set(reservation.reservationId, reservation);
-  reportBudgets(state, jobOf(before), credits);
+  reportBudgets(state, jobOf(before), change);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),
@@ -429,8 +450,15 @@ export function commit(
   const ofOverage = used.filter(({ grantId }) => grantId === OVERAGE);
   const owed = used.filter(({ grantId }) => grantId === OWED);
   const committed = totalOf(used);
-  const more = committed + (isFinal || isLate ? 0n : totalOf(rest)) - totalOf(before.held);
-  const over = overBudget(state, jobOf(before), more);
+  const reservation = {
+    ...afterCommit(before, priced, parts, isFinal, isLate, now),
+    ...afterSpending(before, sharesOfCommit(before, priced, committed, whole)),
+  };
+  const change = {
+    credits: committed + (isFinal || isLate ? 0n : totalOf(rest)) - totalOf(before.held),
+    shares: shareChange(before, reservation),
+  };
+  const over = overBudget(state, jobOf(before), change);
   if (over) return over;
   const { lines } = priced;
   const usedAt = committedAt(state, before, fromAvailable, now);
@@ -453,17 +481,20 @@ export function commit(
     author,
   );
   const uses = lines.length > 0 ? ownUses(lines, committed) : reservedUses(before, committed);
+  const countedAt = usedAt?.getTime() ?? now;
   recordSpending(
     state,
     entry.seq,
-    usedAt?.getTime() ?? now,
+    countedAt,
     mergeParts([...ofGrants, ...ofOverage, ...owed]),
     uses,
-    before,
+    {
+      ...before,
+      shares: sharesOfSpending(priced, committed, false),
+    },
   );
-  const reservation = afterCommit(before, priced, parts, isFinal, isLate, now);
   state.reservations.set(before.reservationId, reservation);
-  reportBudgets(state, jobOf(before), more);
+  reportBudgets(state, jobOf(before), change);
   return {
     reservation: reservationOf(state.accountId, reservation),
     balance: balanceOf(state, now),

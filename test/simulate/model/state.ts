@@ -50,6 +50,9 @@ export const OWED = -1n;
 /** Credits for an operation; null: an amount of credits without usages. */
 export type Need = { readonly operation: string | null; readonly credits: bigint };
 
+/** Credits by operation; empty: for none. */
+export type Shares = ReadonlyMap<string, bigint>;
+
 export type ReservationState = {
   readonly reservationId: string;
   readonly seq: bigint;
@@ -79,6 +82,10 @@ export type ReservationState = {
   readonly lines: readonly PricedUsage[];
   /** Whether any commit was made, even of 0 credits. */
   readonly wasCommitted: boolean;
+  /** What it holds of each operation, also where that is 0 by now: it counts as long as it is active. */
+  readonly heldShares: Shares;
+  /** What was committed of each. */
+  readonly spentShares: Shares;
 };
 
 /** Credits that were used for an operation; empty: for none. */
@@ -98,6 +105,8 @@ export type Spending = {
   readonly refunded: bigint;
   /** What it was used for, in order. */
   readonly uses: readonly Use[];
+  /** The same as it was asked for; nothing, where that does not say which operations all of it was for. */
+  readonly shares: Shares;
   readonly reservationId: string;
   readonly planId: string;
   readonly rateCardVersion: bigint;
