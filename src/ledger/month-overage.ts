@@ -16,10 +16,22 @@ export function overageOfMonth({ account, now }: Book, usedAt: number): bigint {
 
 /** Begins to count the overage of a month. */
 export function beginMonth(book: Book) {
-  const { account } = book;
-  const { overage } = account;
-  setOverageBefore(book, overage > 0n && isMonthBeforeOpen(book) ? overage : null);
-  account.overage = 0n;
+  setOverageBefore(book, overageToKeep(book));
+  book.account.overage = 0n;
+}
+
+/** The overage of the month before the present one, as an account of the present month keeps it. */
+export function overageBeforeNow(book: Book): bigint | null {
+  const { account, now } = book;
+  return isSameMonth(account.timeZones, account.lastAt, now)
+    ? account.overageBefore
+    : overageToKeep(book);
+}
+
+/** What the newest entry's month has used, where that is the month before the present one and can be added to. */
+function overageToKeep(book: Book): bigint | null {
+  const { overage } = book.account;
+  return overage > 0n && isMonthBeforeOpen(book) ? overage : null;
 }
 
 /** Whether the newest entry is of the month before the present one, and that can still be added to. */

@@ -222,6 +222,37 @@ describe('usage of the month before', () => {
   });
 });
 
+test('in shadow mode nothing returns, and it is no overage of the month that runs', async () => {
+  scrip.setNow(at('10-10T12:00').getTime());
+  accountId = await scrip.open('late');
+  scrip.setNow(at('11-02T12:00').getTime());
+  const shadow = (enabled: boolean) =>
+    scrip.accounts.setShadowMode({
+      accountId,
+      requestId: requestId(),
+      enabled,
+      reason: 'a test',
+    });
+  await shadow(true);
+  const late = await use(70n, at('10-31T10:00'));
+  expect(late.split).toMatchObject([
+    { source: { $case: 'grantId', value: 2n }, credits: 50n },
+    { source: { $case: 'overage' }, credits: 20n },
+  ]);
+  expect(late.balance).toMatchObject({ remaining: 0n, overage: 0n });
+  const refunded = await scrip.billing.refund({
+    accountId,
+    requestId: requestId(),
+    seq: late.entrySeq,
+    credits: 20n,
+    reason: 'broken',
+  });
+  expect(refunded.balance).toMatchObject({ remaining: 0n, overage: 0n });
+  expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  await shadow(false);
+  expect((await entries()).map(({ kind }) => kind)).not.toContain(Entry_Kind.REINSTATE);
+});
+
 test('a reservation takes most of an allowance that expired as a whole', async () => {
   scrip.setNow(at('08-10T12:00').getTime());
   accountId = await scrip.open('late');
