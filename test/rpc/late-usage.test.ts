@@ -10,13 +10,14 @@ import { planIn } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
-const LATE = planIn(`
-plan_id: late
+const planOf = (planId: string, limit: number) =>
+  planIn(`
+plan_id: ${planId}
 title: Late
 terms:
   late_usage: 3d
   allowance: { credits: 50, every: month, rollover: none }
-  overage: { limit: 1000, mode: graduated, currency: USD, tiers: [{ price: "0.1" }] }
+  overage: { limit: ${limit}, mode: graduated, currency: USD, tiers: [{ price: "0.1" }] }
 packs: []
 operations:
   job.one: { title: One, billable: true, components: [{ kind: flat, label: One, credits: 1 }] }
@@ -26,10 +27,14 @@ changes:
       job.one: { title: One, billable: true, components: [{ kind: flat, label: One, credits: 2 }] }
 `);
 
+const LATE = planOf('late', 1000);
+/** It allows less overage. */
+const LESS = planOf('less', 100);
+
 let scrip: TestService;
 beforeAll(async () => {
   scrip = await startTestService({
-    plans: [...(await plansOfDeploy()), LATE],
+    plans: [...(await plansOfDeploy()), LATE, LESS],
     frozenAt: Date.UTC(2031, 0, 2),
   });
 });
@@ -265,6 +270,19 @@ test('a reservation takes most of an allowance that expired as a whole', async (
     usedAt: at('08-31T10:00'),
   });
   expect(reservation?.allocations).toMatchObject([{ source: { value: 1n }, credits: 40n }]);
+});
+
+test('a plan that allows less keeps what late usage has used of the month before', async () => {
+  scrip.setNow(at('10-10T12:00').getTime());
+  accountId = await scrip.open('late');
+  await use(50n);
+  scrip.setNow(at('11-02T12:00').getTime());
+  await use(50n);
+  await use(200n, at('10-31T10:00'));
+  await scrip.accounts.moveAccount({
+    ...{ accountId, requestId: requestId(), planId: 'less', reason: 'a test' },
+  });
+  expect(await statement('2031-10')).toMatchObject({ overage: 200n });
 });
 
 test('usage has the prices of its time', async () => {
