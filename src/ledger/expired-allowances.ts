@@ -4,12 +4,12 @@ import type { Book } from './book.ts';
 import { type Entry, type Move, type Origin, serviceOrigin } from './entry.ts';
 import { type Grant, hasExpired } from './grant.ts';
 
-/** Notes what of allowances expires or returns by moves. */
+/** Notes what of allowances expires at their end or returns by moves. What is not carried over expires before it. */
 export function noteExpired(book: Book, moves: readonly Move[]) {
   for (const { from, to, grantId, credits } of moves) {
     if (from === 'issued' || (from !== 'expired' && to !== 'expired')) continue;
     const grant = book.getGrant(grantId);
-    if (grant.category !== 'ALLOWANCE') continue;
+    if (grant.category !== 'ALLOWANCE' || !hasExpired(grant, book.now)) continue;
     grant.expired += from === 'expired' ? -credits : credits;
     book.markGrantTerms(grant);
   }

@@ -2,7 +2,7 @@
  * The overage of months. Late usage adds to that of the month before the present one, which is kept as long as it
  * can: see docs/decisions/0021-late-usage.md.
  */
-import type { Account } from './account.ts';
+import { type Account, monthToCloseEnd } from './account.ts';
 import type { Book } from './book.ts';
 import { isSameMonth, monthAt } from './periods/period.ts';
 
@@ -10,17 +10,39 @@ import { isSameMonth, monthAt } from './periods/period.ts';
 export function overageOfMonth({ account, now }: Book, usedAt: number): bigint {
   const { timeZones, lastAt, overage, overageBefore } = account;
   if (isSameMonth(timeZones, lastAt, usedAt)) return overage;
-  return isSameMonth(timeZones, now, usedAt) ? 0n : (overageBefore ?? 0n);
+  // What is kept is of the month before that of the newest entry.
+  return isSameMonth(timeZones, lastAt, now) ? (overageBefore ?? 0n) : 0n;
 }
 
 /** Begins to count the overage of a month. */
 export function beginMonth(book: Book) {
-  const { account, plan, now } = book;
-  const { timeZones, lastAt, overage } = account;
-  const follows = monthAt(timeZones, now).from === monthAt(timeZones, lastAt).until;
-  const isKept = plan.terms.lateUsageMs > 0 && overage > 0n && follows;
-  setOverageBefore(book, isKept ? overage : null);
-  account.overage = 0n;
+  setOverageBefore(book, overageToKeep(book));
+  book.account.overage = 0n;
+}
+
+/** The overage of the month before the present one, as an account of the present month keeps it. */
+export function overageBeforeNow(book: Book): bigint | null {
+  const { account, now } = book;
+  return isSameMonth(account.timeZones, account.lastAt, now)
+    ? account.overageBefore
+    : overageToKeep(book);
+}
+
+/** What the newest entry's month has used, where that is the month before the present one and can be added to. */
+function overageToKeep(book: Book): bigint | null {
+  const { overage } = book.account;
+  return overage > 0n && isMonthBeforeOpen(book) ? overage : null;
+}
+
+/** Whether the newest entry is of the month before the present one, and that can still be added to. */
+function isMonthBeforeOpen({ account, now }: Book): boolean {
+  const { timeZones, lastAt, statementDueAt } = account;
+  const end = monthToCloseEnd(account);
+  if (end === null || statementDueAt === null) return false;
+  const { from } = monthAt(timeZones, now);
+  // Where the month before that is not closed yet, its own window is not known.
+  const isOpen = end === from ? statementDueAt > now : end < from;
+  return isOpen && monthAt(timeZones, lastAt).until === from;
 }
 
 /** Moves what an entry has added to the present month's overage, which was `before`, to the month of `usedAt`. */

@@ -20,7 +20,8 @@ type Month = { readonly accountsOf: string; readonly from: number; readonly unti
 const FROM = fromMillis('$2');
 const UNTIL = fromMillis('$3');
 /** When the usage of an entry counts. */
-const USED_AT = `coalesce(${fromMillis("(e.content ->> 't')")}, e.at)`;
+const usedAt = (entry: string) =>
+  `coalesce(${fromMillis(`(${entry}.content ->> 't')`)}, ${entry}.at)`;
 
 /**
  * Refunds of earlier months' usage are adjustments of those months, and change nothing here. The entry of
@@ -45,9 +46,9 @@ const MONTHS_SQL = `
     join entries e on e.account_id = m.account_id and e.seq = m.seq
     left join entries o on o.account_id = e.account_id and o.seq = e.refunded_seq
     where m.account_id = a.account_id and m.at >= ${FROM} and m.at < ${UNTIL} + interval '25 days' and m.grant_id is null
-      and ${USED_AT} >= ${FROM} and ${USED_AT} < ${UNTIL}
+      and ${usedAt('e')} >= ${FROM} and ${usedAt('e')} < ${UNTIL}
       and e.kind in (${kindCodes('COMMIT', 'CHARGE', 'REFUND')})
-      and (e.refunded_seq is null or o.at >= ${FROM})
+      and (e.refunded_seq is null or ${usedAt('o')} >= ${FROM})
   ) used
   left join lateral (
     select greatest(e.remaining_after - e.reserved_after, 0) as available from entries e

@@ -114,13 +114,15 @@ export class LateUsage {
     }
   }
 
-  #followExpired({ planId, planVersion, moves }: Entry) {
+  /** Terms of a grant are not changed after its end, so what they are now they were when it expired. */
+  #followExpired({ at, planId, planVersion, moves }: Entry) {
     const window = this.#published.lateUsage(planId, planVersion);
     if (window === null) this.#isKnown = false;
     if (window === 0) return;
     for (const { from, to, grantId, credits } of moves) {
       if (from === 'issued' || (from !== 'expired' && to !== 'expired')) continue;
-      if (this.#grants.get(grantId)?.category !== 'ALLOWANCE') continue;
+      const { category, expiresAt = null } = this.#grants.get(grantId) ?? {};
+      if (category !== 'ALLOWANCE' || expiresAt === null || expiresAt > at) continue;
       const change = from === 'expired' ? -credits : credits;
       this.#expired.set(grantId, (this.#expired.get(grantId) ?? 0n) + change);
     }

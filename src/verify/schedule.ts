@@ -55,6 +55,9 @@ export class Schedule {
   /** The most overage there ever was: a limit that is lowered never goes below what is used. */
   #mostUsed = 0n;
   #mostOverage = 0n;
+  /** What late usage has added to months that were over, by their end. */
+  readonly #lateOverage = new Map<number, bigint>();
+  #mostLateOverage = 0n;
   /** The end of the first month with overage that is not closed. */
   #openMonth: number | null = null;
   /** The last postpaid plan it lived under in the month to close. Null: none since a month was closed, or not known. */
@@ -88,11 +91,21 @@ export class Schedule {
       if (to === 'overage_reserved') this.#overageReserved += credits;
       if (overageUsed(move) !== 0n && (entry.usedAt ?? at) >= this.#closedUntil)
         this.#openMonth ??= this.#endOfMonth(entry.usedAt ?? at);
+      if (entry.usedAt !== null) this.#followLate(at, entry.usedAt, overageUsed(move));
     }
     // While late usage can be added to it, a month counts together with what is reserved in the next.
     if (overageAfter > this.#mostOverage) this.#mostOverage = overageAfter;
-    const used = this.#mostOverage + this.#overageReserved;
+    const used = this.#mostOverage + this.#mostLateOverage + this.#overageReserved;
     if (used > this.#mostUsed) this.#mostUsed = used;
+  }
+
+  /** Late overage of a month that was over is in the overage after no entry. */
+  #followLate(at: number, usedAt: number, used: bigint) {
+    const end = this.#endOfMonth(usedAt);
+    if (used <= 0n || at < end) return;
+    const late = (this.#lateOverage.get(end) ?? 0n) + used;
+    this.#lateOverage.set(end, late);
+    if (late > this.#mostLateOverage) this.#mostLateOverage = late;
   }
 
   /** The end of the month that contains `at`. */

@@ -19,6 +19,7 @@ import {
   pages,
   plan,
   postpaid,
+  raise,
   rateCard,
   refund,
   release,
@@ -362,6 +363,55 @@ describe('late overage', () => {
     expect(store.account).toMatchObject({ overage: 5n, overageBefore: null });
   });
 
+  test('that a raise adds must have room in its month, too', () => {
+    const usedAt = at('2026-01-31');
+    opened(POSTPAID, [
+      rows[0] as Row,
+      ['2026-02-02', reserve(10n, { usedAt }), 'RESERVE 10: overage>(overage) 10', '0 (10)'],
+      [
+        '2026-02-02',
+        raise('r1', 31n),
+        'OVERAGE_LIMIT_REACHED: required 31, available 30, shortfall 1, limit 100',
+        '0 (10)',
+      ],
+      ['2026-02-02', raise('r1', 30n), 'RAISE 30: overage>(overage) 30', '0 (40)'],
+      ['2026-02-02', commit('r1'), 'COMMIT 40: (overage)>consumed 40', '0'],
+    ]);
+  });
+
+  test('of a raise that is charged when it is made needs room of then alone', () => {
+    const store = opened(POSTPAID, [rows[0] as Row]);
+    const reserved = reserve(10n, { usedAt: at('2026-01-31T23:30Z'), ttlMs: ms('24h') });
+    store.run(at('2026-02-03T23:00Z'), reserved);
+    continueLedger(store, [
+      ['2026-02-04', raise('r1', 90n), 'RAISE 90: overage>(overage) 90', '0 (100)'],
+    ]);
+  });
+
+  test('counts against what its month had, also where the account was under another plan meanwhile', () => {
+    const store = opened(POSTPAID, [rows[0] as Row]);
+    store.otherPlans.set('other', { ...plan(postpaid(100n)), planId: 'other' });
+    store.run(at('2026-02-01'), move('other'));
+    expect(store.account.overageBefore).toBe(60n);
+    store.run(at('2026-02-01T12:00Z'), move('test'));
+    continueLedger(store, [
+      ['2026-02-02', late(41n, '2026-01-31'), 'OVERAGE_LIMIT_REACHED', '0'],
+      ['2026-02-02', late(40n, '2026-01-31'), 'CHARGE 40: overage>consumed 40', '0'],
+    ]);
+  });
+
+  test('counts against the limit of its month, and not what an earlier one had', () => {
+    const store = opened(POSTPAID, [
+      ...rows,
+      ['2026-02-02', late(40n, '2026-01-31'), 'CHARGE 40: overage>consumed 40', '0 overage 90'],
+    ]);
+    // Nobody has closed a month yet.
+    continueLedger(store, [
+      ['2026-03-02', late(10n, '2026-02-28'), 'CHARGE 10: overage>consumed 10', '0'],
+      ['2026-05-02', late(100n, '2026-04-30'), 'CHARGE 100: overage>consumed 100', '0'],
+    ]);
+  });
+
   test('is not kept where the plan takes no late usage', () => {
     const store = opened(postpaid(100n), rows);
     expect(store.account.overageBefore).toBeNull();
@@ -544,12 +594,19 @@ describe('an allowance that has expired since', () => {
     ]);
   });
 
-  test('does not return while it lasts, though a part of it was not carried over', () => {
+  test('does not return while it lasts, and what was not carried over never does', () => {
     const store = opened({ ...allowance(50n, { rollover: { upTo: 10n } }), ...LATE });
     store.run(at('2026-02-02'), updateGrant(1n, { expiresAt: at('2026-02-20') }));
-    expect(store.grants.get(1n)).toMatchObject({ remaining: 10n, expired: 40n });
+    expect(store.grants.get(1n)).toMatchObject({ remaining: 10n, expired: 0n });
     continueLedger(store, [
-      ['2026-02-02', late(15n, '2026-01-31'), 'CHARGE 15: g1>consumed 10, g2>consumed 5', '45'],
+      ['2026-02-02', late(4n, '2026-01-31'), 'CHARGE 4: g1>consumed 4', '56'],
+      ['2026-02-20', null, 'GRANT_EXPIRED 6: g1>expired 6', '50'],
+      [
+        '2026-02-21',
+        late(15n, '2026-02-19'),
+        'REINSTATE 6: expired>g1 6 | CHARGE 15: g1>consumed 6, g2>consumed 9',
+        '41',
+      ],
     ]);
   });
 

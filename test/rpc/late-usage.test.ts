@@ -10,13 +10,14 @@ import { planIn } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
-const LATE = planIn(`
-plan_id: late
+const planOf = (planId: string, limit: number) =>
+  planIn(`
+plan_id: ${planId}
 title: Late
 terms:
   late_usage: 3d
   allowance: { credits: 50, every: month, rollover: none }
-  overage: { limit: 1000, mode: graduated, currency: USD, tiers: [{ price: "0.1" }] }
+  overage: { limit: ${limit}, mode: graduated, currency: USD, tiers: [{ price: "0.1" }] }
 packs: []
 operations:
   job.one: { title: One, billable: true, components: [{ kind: flat, label: One, credits: 1 }] }
@@ -26,10 +27,14 @@ changes:
       job.one: { title: One, billable: true, components: [{ kind: flat, label: One, credits: 2 }] }
 `);
 
+const LATE = planOf('late', 1000);
+/** It allows less overage. */
+const LESS = planOf('less', 100);
+
 let scrip: TestService;
 beforeAll(async () => {
   scrip = await startTestService({
-    plans: [...(await plansOfDeploy()), LATE],
+    plans: [...(await plansOfDeploy()), LATE, LESS],
     frozenAt: Date.UTC(2031, 0, 2),
   });
 });
@@ -118,6 +123,12 @@ describe('usage of the month before', () => {
       reason: 'broken',
     });
     expect(refunded).toMatchObject({ refunded: 25n, expired: 5n });
+    // While March is open, April says what it will adjust.
+    expect(await statement('2031-04')).toMatchObject({
+      overage: 0n,
+      adjustments: [{ month: '2031-03', credits: 20n, amount: { amount: '-2.00' } }],
+      total: { amount: '-2.00' },
+    });
     scrip.setNow(at('05-04T00:00').getTime());
     expect(await statement('2031-03')).toMatchObject({ overage: 20n });
     expect(await statement('2031-04')).toMatchObject({
@@ -216,6 +227,37 @@ describe('usage of the month before', () => {
   });
 });
 
+test('in shadow mode nothing returns, and it is no overage of the month that runs', async () => {
+  scrip.setNow(at('10-10T12:00').getTime());
+  accountId = await scrip.open('late');
+  scrip.setNow(at('11-02T12:00').getTime());
+  const shadow = (enabled: boolean) =>
+    scrip.accounts.setShadowMode({
+      accountId,
+      requestId: requestId(),
+      enabled,
+      reason: 'a test',
+    });
+  await shadow(true);
+  const late = await use(70n, at('10-31T10:00'));
+  expect(late.split).toMatchObject([
+    { source: { $case: 'grantId', value: 2n }, credits: 50n },
+    { source: { $case: 'overage' }, credits: 20n },
+  ]);
+  expect(late.balance).toMatchObject({ remaining: 0n, overage: 0n });
+  const refunded = await scrip.billing.refund({
+    accountId,
+    requestId: requestId(),
+    seq: late.entrySeq,
+    credits: 20n,
+    reason: 'broken',
+  });
+  expect(refunded.balance).toMatchObject({ remaining: 0n, overage: 0n });
+  expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+  await shadow(false);
+  expect((await entries()).map(({ kind }) => kind)).not.toContain(Entry_Kind.REINSTATE);
+});
+
 test('a reservation takes most of an allowance that expired as a whole', async () => {
   scrip.setNow(at('08-10T12:00').getTime());
   accountId = await scrip.open('late');
@@ -228,6 +270,19 @@ test('a reservation takes most of an allowance that expired as a whole', async (
     usedAt: at('08-31T10:00'),
   });
   expect(reservation?.allocations).toMatchObject([{ source: { value: 1n }, credits: 40n }]);
+});
+
+test('a plan that allows less keeps what late usage has used of the month before', async () => {
+  scrip.setNow(at('10-10T12:00').getTime());
+  accountId = await scrip.open('late');
+  await use(50n);
+  scrip.setNow(at('11-02T12:00').getTime());
+  await use(50n);
+  await use(200n, at('10-31T10:00'));
+  await scrip.accounts.moveAccount({
+    ...{ accountId, requestId: requestId(), planId: 'less', reason: 'a test' },
+  });
+  expect(await statement('2031-10')).toMatchObject({ overage: 200n });
 });
 
 test('usage has the prices of its time', async () => {

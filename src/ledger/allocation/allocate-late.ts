@@ -7,10 +7,12 @@ import { min } from '../../min.ts';
 import type { Book } from '../book.ts';
 import { canReturn } from '../expired-allowances.ts';
 import { insufficientCredits } from '../failures.ts';
+import { checkUsedAt } from '../late-usage.ts';
 import { overageOfMonth } from '../month-overage.ts';
+import { isSameMonth } from '../periods/period.ts';
 import type { PricedAmount } from '../requested-amount.ts';
 import { assignAvailable, headroom } from './allocate.ts';
-import type { Allocation } from './allocation.ts';
+import { type Allocation, OVERAGE } from './allocation.ts';
 import { toDemands, toSource, Waterfall } from './waterfall.ts';
 
 /** `holds`: it is set aside, so that the limit of the present month must allow it, too. */
@@ -35,6 +37,22 @@ export function allocateLate(
   const { unmet } = waterfall;
   if (unmet > 0n) return insufficientCredits(book, credits, credits - unmet);
   return [...returned, ...paid];
+}
+
+/** Why the month of `usedAt` has no room for what a raise adds to a reservation; null: it has, or none is needed. */
+export function checkLateRaise(
+  book: Book,
+  credits: bigint,
+  added: readonly Allocation[],
+  usedAt: number,
+): Failure | null {
+  const { account, now } = book;
+  const overage = added.find(({ grantId }) => grantId === OVERAGE)?.credits ?? 0n;
+  if (overage === 0n || isSameMonth(account.timeZones, now, usedAt)) return null;
+  // It counts when it is committed.
+  if (checkUsedAt(book, usedAt) !== null) return null;
+  const room = lateHeadroom(book, usedAt);
+  return overage > room ? insufficientCredits(book, credits, credits - overage + room) : null;
 }
 
 /** Credits that overage of the month of `usedAt` can give now. */

@@ -3,6 +3,7 @@ import { type Account, currentOverage } from '../account.ts';
 import { Book } from '../book.ts';
 import { type BudgetCounters, counterName } from '../budget.ts';
 import type { Grant } from '../grant.ts';
+import { overageBeforeNow } from '../month-overage.ts';
 import type { Shadow } from './shadow.ts';
 import { OVER_COMMIT_GRANT, overageUsed, useOf } from './shadow-use.ts';
 
@@ -88,11 +89,12 @@ function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boo
 }
 
 function simulatedAccount(
-  { account, now }: Book,
+  book: Book,
   { use, reservations }: Shadow,
   grants: readonly Grant[],
   { unlimited, uncounted }: Simulation,
 ): Account {
+  const { account, now } = book;
   const sum = (creditsOf: (grant: Grant) => bigint) =>
     grants.reduce((total, grant) => total + creditsOf(grant), 0n);
   const overage = currentOverage(account, now) + overageUsed(use, account.timeZones, now);
@@ -106,6 +108,7 @@ function simulatedAccount(
     reserved: sum(({ reserved }) => reserved),
     granted: sum(({ amount, remaining }) => (remaining > 0n ? amount : 0n)),
     overage,
+    overageBefore: overageBeforeNow(book),
     overageReserved,
     // Only entries pay what it owes: what comes back in shadow mode pays nothing of it.
     owed: 0n,

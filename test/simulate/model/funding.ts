@@ -116,10 +116,11 @@ export function fund(
   state: AccountState,
   needs: readonly Need[],
   now: number,
+  room?: bigint,
 ): readonly Part[] | Refusal {
   const funding = new Funding(state, needs);
   const required = funding.missing;
-  const parts = funding.payFromAvailable(now);
+  const parts = funding.payFromAvailable(now, [], room);
   return funding.missing > 0n ? insufficient(state, required, funding.missing) : parts;
 }
 

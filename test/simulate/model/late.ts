@@ -73,10 +73,21 @@ export function fundLate(
     const credits = funding.pay(grant.grantId, grant.expired);
     if (credits > 0n) returned.push({ grantId: grant.grantId, credits });
   }
-  const rooms = [overageRoom(state, usedAt), ...(holds ? [overageRoom(state, now)] : [])];
-  const room = rooms.reduce((least, one) => (one < least ? one : least));
+  const room = holds ? heldRoom(state, usedAt, now) : overageRoom(state, usedAt);
   const parts = [...returned, ...funding.payFromAvailable(now, [], room)];
   return funding.missing > 0n ? insufficient(state, required, funding.missing) : parts;
+}
+
+/** Overage that can be set aside for usage of then: both months must have it. */
+function heldRoom(state: AccountState, usedAt: number, now: number): bigint {
+  const [then, present] = [overageRoom(state, usedAt), overageRoom(state, now)];
+  return then < present ? then : present;
+}
+
+/** Overage that a reservation can be raised by. */
+export function raiseRoom(state: AccountState, { usedAt }: ReservationState, now: number): bigint {
+  const isOfNow = usedAt === null || refusalOfLate(state, new Date(usedAt), now) !== null;
+  return isOfNow ? overageRoom(state, now) : heldRoom(state, usedAt, now);
 }
 
 /** The entries that return what has expired of the parts. */

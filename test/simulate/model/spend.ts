@@ -10,7 +10,7 @@ import { overBudget, reportBudgets } from './budgets.ts';
 import { commitParts, lateParts, stillNeeded } from './commit-parts.ts';
 import { addGrant, grantPaidOwed, namesOf } from './due.ts';
 import { freeOf, fund, grantsFor, heldOf, ofGrant, returnMoves, voidedOf } from './funding.ts';
-import { committedAt, fundLate, refusalOfLate, reinstate } from './late.ts';
+import { committedAt, fundLate, raiseRoom, refusalOfLate, reinstate } from './late.ts';
 import { balanceOf, floorOf, grantOf, reservationOf } from './messages.ts';
 import { needsOf, type Priced, priceOf } from './prices.ts';
 import { Refusal } from './refusal.ts';
@@ -317,7 +317,7 @@ export function raise(
   const change = changeOf(priced);
   const over = overBudget(state, jobOf(before), change);
   if (over) return over;
-  const added = fund(state, toNeeds(priced), now);
+  const added = fund(state, toNeeds(priced), now, raiseRoom(state, before, now));
   if (added instanceof Refusal) return added;
   const { credits, lines } = priced;
   const entry = state.post(

@@ -302,7 +302,7 @@ export class AccountState {
     const { owed } = this;
     const countedAt = refundedAt ?? fields.usedAt?.getTime() ?? now;
     for (const move of moves) this.#apply(move, now, countedAt);
-    if (planOf(fields.planId ?? this.planId).lateDays > 0) this.#followExpired(moves);
+    if (planOf(fields.planId ?? this.planId).lateDays > 0) this.#followExpired(moves, now);
     this.seq += 1n;
     this.lastAt = now;
     const entry: ModelEntry = {
@@ -345,12 +345,14 @@ export class AccountState {
     return entry;
   }
 
-  #followExpired(moves: readonly ModelMove[]) {
+  /** What was not carried into the next period had no end by which it expired. */
+  #followExpired(moves: readonly ModelMove[], now: number) {
     for (const { from, to, grantId, credits } of moves) {
       if (from === 'issued' || grantId === OVERAGE) continue;
       const grant = this.grant(grantId);
       const expired = grant.expired + signed('expired', from, to) * credits;
-      if (grant.category === CATEGORY_ALLOWANCE) this.grants.set(grantId, { ...grant, expired });
+      if (grant.category === CATEGORY_ALLOWANCE && hasExpired(grant, now))
+        this.grants.set(grantId, { ...grant, expired });
     }
   }
 
