@@ -384,7 +384,7 @@ class Checker {
   /** The atomic batch that made the entries both before and after the present seq; null if there is none. */
   #batchGoingOn(): readonly Request[] | null {
     const { entries } = this.#observed;
-    const [before, after] = [entries[this.#position - 1], entries[this.#position]].map((entry) =>
+    const [before, after] = [entries[this.#position - 1], this.#nextAsked].map((entry) =>
       entry ? this.#byKey.get(keyOfEntry(entry)) : undefined,
     );
     for (const { together } of before ?? [])
@@ -401,14 +401,14 @@ class Checker {
     return this.#followEachOther(seqs, keys);
   }
 
-  /** Whether these seqs ascend, and all entries between the first and the last are of these requests. */
+  /** Whether these seqs ascend, and all entries between the first and the last are of these requests, or return for them. */
   #followEachOther(seqs: readonly bigint[], keys: readonly string[]): boolean {
     const [first = 0n] = seqs;
     const last = seqs.at(-1) ?? 0n;
     const between = this.#observed.entries.slice(Number(first) - 1, Number(last));
     return (
       seqs.every((seq, index) => index === 0 || seq > (seqs[index - 1] ?? 0n)) &&
-      between.every((entry) => keys.includes(keyOfEntry(entry)))
+      between.every((entry) => returnsForUsage(entry) || keys.includes(keyOfEntry(entry)))
     );
   }
 
