@@ -65,7 +65,7 @@ create table accounts (
   auto_top_up        jsonb,                   -- what the owner switched on; null: off
   top_ups            jsonb,                   -- past and current top-ups; null before the first
   top_up_due_at      timestamptz(3),          -- a top-up is to be started or checked; null: none
-  statement_due_at   timestamptz(3),          -- end of the next month to close; null: none
+  statement_due_at   timestamptz(3),          -- when the next month is closed: at its end, or later by the late usage that the plan takes; null: never
   statement_plan_id  text,                    -- the postpaid plan that prices that month
   events_hash        bytea,                   -- of the events that no entry covers yet; null: none
   caller_days        jsonb,                   -- what callers with a limit have moved on its UTC day; null: none
@@ -73,6 +73,7 @@ create table accounts (
   archived_seq       bigint,                  -- the entries up to it are archived; null: none is
   shadow             jsonb,                   -- what is used is only recorded, or was until it ended; null: never
   owed               bigint,                  -- charged or claimed back, and paid by nothing yet; null: 0
+  overage_before     bigint,                  -- used in the month before that of last_at, while late usage can add to it; null: none
   seq                bigint not null,         -- of the newest entry
   grant_count        bigint not null,         -- number of the newest grant
   event_count        bigint not null,         -- seq of the newest event
@@ -105,6 +106,10 @@ create table accounts (
     and overage_reserved >= 0
     and overage + overage_reserved <= overage_limit
   ),
+  constraint accounts_overage_before_check check (
+    overage_before > 0
+    and overage_before <= overage_limit
+  ),
   constraint accounts_owed_check check (owed > 0),
   constraint accounts_version_check check (version > 0)
 ) with (fillfactor = 70);
@@ -129,9 +134,9 @@ alter table accounts alter column time_zones set statistics 0,
 grant select, insert, update (time_zones, closed_at, state, suspension, plan_id, display_name,
   labels, low_balance_levels, pause_floor, low_levels, auto_top_up, top_ups, top_up_due_at,
   statement_due_at, statement_plan_id, events_hash, caller_days, budgets, archived_seq, shadow, owed,
-  seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage, overage_reserved,
-  overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash, version) on
-  accounts to scrip_runtime;
+  overage_before, seq, grant_count, event_count, remaining, reserved, granted, scheduled, overage,
+  overage_reserved, overage_limit, allowance_due_at, has_limited_grants, due_at, last_at, last_hash,
+  version) on accounts to scrip_runtime;
 
 -- Allocations of credits to accounts.
 create table grants (
@@ -142,6 +147,7 @@ create table grants (
   reserved         bigint not null,         -- of remaining: set aside by active reservations
   voided           bigint,                  -- an operator voided so many; null: 0
   void_on_return   bigint,                  -- voided as they come back; null: 0
+  expired          bigint,                  -- of an allowance: what late usage can bring back; null: 0
   category         text not null,
   priority         int not null,            -- lower burns first
   effective_at     timestamptz(3) not null,
@@ -164,6 +170,7 @@ create table grants (
     and voided <= amount - remaining
     and void_on_return > 0
   ),
+  constraint grants_expired_check check (expired > 0 and expired <= amount),
   constraint grants_priority_check check (priority >= 0 and priority <= 100),
   constraint grants_expiry_check check (expires_at > effective_at),
   constraint grants_category_check check (
@@ -178,9 +185,10 @@ create table grants (
 ) with (fillfactor = 70);
 create index grants_in_burn_order on grants (account_id, priority, expires_at, paid, grant_id) where open;
 create index grants_by_expiry on grants (account_id, expires_at) where open;
+create index grants_to_return on grants (account_id, expires_at) where expired is not null;
 alter table grants alter column operations set statistics 0;
-grant select, insert, update (remaining, reserved, voided, void_on_return, priority, expires_at,
-  operations, notice_at, stranded, state, open) on grants to scrip_runtime;
+grant select, insert, update (remaining, reserved, voided, void_on_return, expired, priority,
+  expires_at, operations, notice_at, stranded, state, open) on grants to scrip_runtime;
 
 -- Credits set aside from named grants for running jobs. A row is deleted when its reservation is
 -- committed or released: from then on its entries say what it was.
@@ -202,6 +210,7 @@ create table reservations (
   expired_allocations json,                    -- [[grant, credits], …] given back by its expiry and not committed late; null: none
   held_for            json,                    -- [[operation, credits], …] where limited grants are held; else null
   held_by_operation   json,                    -- [[operation, credits], …] not committed, where a budget counts operations; else null
+  used_at             timestamptz(3),          -- when its work was done; null: commits count when they are made
   caller              text not null,           -- who reserved
   reference           text,                    -- the caller's name for the job; null: none
   labels              json,                    -- {"name": "value"}; null: none
@@ -941,7 +950,8 @@ create view history as
     personal,
     content -> 'm' as moves, content -> 'u' as usages,
     erased_hash is not null as erased,
-    coalesce((content ->> 'w')::bigint, 0) as owed_after
+    coalesce((content ->> 'w')::bigint, 0) as owed_after,
+    to_timestamp((content ->> 't')::bigint / 1000.0) as used_at
   from entries;
 
 -- The moves of entries, one per row. Every balance is a sum of moves.
@@ -993,7 +1003,7 @@ create view running_reservations as
       when 3 then 'DRAW'
       when 4 then 'TAKE'
     end as over_commit_policy,
-    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation
+    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation, used_at
   from reservations;
 
 -- The salted hash of an entry's personal data and request. The hash chain covers this hash.

@@ -83,6 +83,7 @@ export const charge = jobOptions(
         'acme image.upscale scale_factor=8 --count 3',
         'acme --credits 12 --reference job-17 --label team=media',
         'acme file.inspect --request-id job-17',
+        'acme document.convert --count 75 --used-at 2026-10-31T23:40:00Z',
       ],
     }).argument('<account>'),
   ),

@@ -1,7 +1,7 @@
 /** The options of commands that charge or reserve for a job, and what they mean in its request. */
 import type { Command } from 'commander';
 import { Criticality } from '../gen/billing/v1/ledger.ts';
-import { label, ordinal } from './options.ts';
+import { instantOption, label, ordinal } from './options.ts';
 
 /** By what the caller finds the job again. */
 export type ReferenceOptions = {
@@ -21,6 +21,7 @@ export const referenceFields = ({ reference, label: labels }: ReferenceOptions) 
 
 export type JobOptions = ReferenceOptions & {
   readonly rateCardVersion?: bigint;
+  readonly usedAt?: Date;
   readonly sheddable: boolean;
 };
 
@@ -28,14 +29,17 @@ export const rateCardOption = (command: Command): Command =>
   command.option('--rate-card-version <number>', 'default: the one in force', ordinal);
 
 export const jobOptions = (command: Command): Command =>
-  referenceOptions(rateCardOption(command)).option(
-    '--sheddable',
-    'it may be refused below the pause floor of the account',
-    false,
-  );
+  referenceOptions(rateCardOption(command))
+    .option(
+      '--used-at <instant>',
+      'when the work was done, in UTC, where the plan takes late usage; default: now',
+      instantOption,
+    )
+    .option('--sheddable', 'it may be refused below the pause floor of the account', false);
 
-export const jobFields = ({ rateCardVersion, sheddable, ...options }: JobOptions) => ({
+export const jobFields = ({ rateCardVersion, usedAt, sheddable, ...options }: JobOptions) => ({
   ...referenceFields(options),
   rateCardVersion,
+  ...(usedAt && { usedAt }),
   criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
 });

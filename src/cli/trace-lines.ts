@@ -99,12 +99,13 @@ const stepLines = (steps: readonly ChargeStep[]): readonly string[] =>
     ),
   );
 
-function stepName({ kind, late, final, refundedSeq, expiresAt }: Entry): string {
+function stepName({ kind, late, final, refundedSeq, expiresAt, usedAt }: Entry): string {
   const words = [memberName(Entry_Kind, kind)];
   if (late) words.push('late');
   if (final === false) words.push('in part');
   if (refundedSeq > 0n) words.push(`of ${refundedSeq}`);
   if (expiresAt) words.push(`until ${instant(expiresAt)}`);
+  if (usedAt) words.push(`used at ${instant(usedAt)}`);
   return words.join(' ');
 }
 

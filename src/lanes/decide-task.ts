@@ -244,7 +244,14 @@ function decideCommand(
     unit.books.set(accountId, book);
     unit.opened.add(book);
   }
-  return answer(outcome, book, entries[before] ?? null);
+  return answer(outcome, book, firstOfCommand(entries, before));
+}
+
+/** The first entry that is the command's own. What returns for late usage comes before it. */
+function firstOfCommand(entries: readonly UnsealedEntry[], before: number): UnsealedEntry | null {
+  let index = before;
+  while (entries[index]?.kind === 'REINSTATE' && entries[index]?.usedAt !== null) index += 1;
+  return entries[index] ?? null;
 }
 
 /** Null: the rule needs grants that were not loaded, and has changed nothing. */

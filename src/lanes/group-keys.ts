@@ -20,7 +20,11 @@ export type GroupKeys = {
   readonly erasedAccounts: ReadonlySet<string>;
   /** Accounts whose shadow mode is to begin or end. */
   readonly shadowAccounts: ReadonlySet<string>;
+  /** When late work was done, by account: the earliest. Allowances of then may return. */
+  readonly usedAt: ReadonlyMap<string, number>;
 };
+
+const NEVER: ReadonlyMap<string, number> = new Map();
 
 /** Keys without repetition, in the order they came. */
 class Keys<Key> {
@@ -45,6 +49,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const topUpAccounts = new Set<string>();
   const erasedAccounts = new Set<string>();
   const shadowAccounts = new Set<string>();
+  let usedAt: Map<string, number> | null = null;
   for (const task of tasks) {
     if (!('command' in task)) continue;
     const { accountId, command } = task;
@@ -92,6 +97,11 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
         break;
       case 'Reserve':
       case 'Charge':
+        if (command.usedAt !== null) {
+          usedAt ??= new Map();
+          usedAt.set(accountId, Math.min(command.usedAt, usedAt.get(accountId) ?? Infinity));
+        }
+        break;
       case 'GrantCredits':
       case 'OpenAccount':
       case 'ImportAccount':
@@ -118,6 +128,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
     topUpAccounts,
     erasedAccounts,
     shadowAccounts,
+    usedAt: usedAt ?? NEVER,
   };
 }
 
@@ -142,11 +153,14 @@ const CACHEABLE: ReadonlySet<Command['kind']> = new Set([
   'Charge',
 ]);
 
+/** Late usage may need grants that are over. */
+const isCacheable = (command: Command): boolean =>
+  CACHEABLE.has(command.kind) && !('usedAt' in command && command.usedAt !== null);
+
 /** The accounts of a group that need not be read if they are cached. */
 export function cacheableAccounts(tasks: readonly SingleTask[]): ReadonlySet<string> {
   const accountIds = new Set(tasks.map(({ accountId }) => accountId));
   for (const task of tasks)
-    if (!('command' in task) || !CACHEABLE.has(task.command.kind))
-      accountIds.delete(task.accountId);
+    if (!('command' in task) || !isCacheable(task.command)) accountIds.delete(task.accountId);
   return accountIds;
 }

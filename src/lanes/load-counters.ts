@@ -80,7 +80,7 @@ const jobsOfCommands = (
 ): readonly KnownJob[] =>
   commands.flatMap(({ command }) => {
     if (command.kind !== 'Reserve' && command.kind !== 'Charge') return [];
-    const startedAt = Math.max(now, lastAt);
+    const startedAt = command.usedAt ?? Math.max(now, lastAt);
     const job = { startSeq: seq + 1n, startedAt, labels: command.labels };
     return [{ job, operations: operationsOf(command.amount) }];
   });

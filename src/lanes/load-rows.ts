@@ -119,6 +119,8 @@ export async function loadNamedGrants(
   loaded: readonly Grant[],
   { grants, reservations, refundables, purchases }: NamingGrants,
   cached: ReadonlyMap<string, CachedAccount>,
+  /** Those that late usage may need. */
+  returning: readonly Grant[],
 ): Promise<readonly Grant[]> {
   const named = new Map<string, RowKey<bigint>>();
   const add = (accountId: string, grantId: bigint) => {
@@ -133,8 +135,13 @@ export async function loadNamedGrants(
   for (const { accountId, split } of refundables)
     for (const { grantId } of split) add(accountId, grantId);
   for (const { accountId, grantId } of purchases) if (grantId !== null) add(accountId, grantId);
-  for (const { accountId, grantId } of loaded) named.delete(`${accountId}\n${grantId}`);
-  return await loadGrants(em, [...named.values()]);
+  for (const grants of [loaded, returning])
+    for (const { accountId, grantId } of grants) named.delete(`${accountId}\n${grantId}`);
+  const found = await loadGrants(em, [...named.values()]);
+  if (returning.length === 0) return found;
+  const open = new Set(loaded.map(({ accountId, grantId }) => `${accountId}\n${grantId}`));
+  const isNew = ({ accountId, grantId }: Grant) => !open.has(`${accountId}\n${grantId}`);
+  return [...found, ...returning.filter(isNew)];
 }
 
 /** The cached accounts that a reservation names a grant of which is not cached. */

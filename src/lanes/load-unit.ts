@@ -5,11 +5,12 @@
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
 import type { BudgetCounters } from '../ledger/budget.ts';
+import type { Grant } from '../ledger/grant.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { findArchivedRequests } from '../store/find-archived-requests.ts';
 import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
-import { loadOpenGrants } from '../store/load-grants.ts';
+import { loadOpenGrants, loadReturningGrants } from '../store/load-grants.ts';
 import { loadRequests } from '../store/load-requests.ts';
 import { loadUnfinished } from '../store/load-unfinished.ts';
 import { assembleBooks } from './assemble-books.ts';
@@ -40,6 +41,7 @@ import type { SingleTask } from './task.ts';
 const NO_REQUEST_KEYS: ReadonlySet<string> = new Set();
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
+const NO_GRANTS: readonly Grant[] = [];
 
 const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
   shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
@@ -113,6 +115,7 @@ export async function loadUnit(
       grants,
       { grants: keys.grants, reservations, refundables, purchases },
       cached,
+      keys.usedAt.size > 0 ? await loadReturningGrants(em, keys.usedAt) : NO_GRANTS,
     ),
     reservations: allReservations,
     purchases,

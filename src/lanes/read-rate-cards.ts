@@ -29,6 +29,10 @@ export async function readRateCards(
       const { rateCardVersion } = task.command;
       if (rateCardVersion !== null)
         for (const plan of plans.values()) await need(plan, rateCardVersion);
+      // Late usage has the prices of the time when it happened.
+      if ('usedAt' in task.command && task.command.usedAt !== null)
+        for (const plan of plans.values())
+          await catalogue.loadRateCardInForce(plan, task.command.usedAt, em);
     }
   // The clock of the replica that wrote an account may be ahead of this one's.
   for (const { lastAt } of needs.accounts)

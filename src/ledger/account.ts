@@ -5,7 +5,7 @@ import type { AutoTopUp } from './auto-top-up.ts';
 import type { Budget } from './budget.ts';
 import type { CallerDays } from './caller-limits.ts';
 import type { Labels } from './entry.ts';
-import { isSameMonth, type Zones } from './periods/period.ts';
+import { isSameMonth, newestMonthBy, type Zones } from './periods/period.ts';
 import type { TopUps } from './top-up.ts';
 
 export type AccountState = 'OPEN' | 'CLOSED';
@@ -81,6 +81,10 @@ export type Account = {
   scheduled: bigint;
   /** Overage used in the calendar month of `lastAt`. */
   overage: bigint;
+  /**
+   * Overage used in the month before that, while late usage can still be added. Null: none is, or nothing can be.
+   */
+  overageBefore: bigint | null;
   /** Overage set aside by active reservations. */
   overageReserved: bigint;
   overageLimit: bigint;
@@ -92,7 +96,7 @@ export type Account = {
    * the plan gives no allowance, and none lasts.
    */
   allowanceDueAt: number | null;
-  /** End of the next month to be closed by a statement; null: no statement is due. */
+  /** When the next month is to be closed by a statement: at its end, or later where usage may be late. Null: never. */
   statementDueAt: number | null;
   /** The postpaid plan that prices that month; null once the account has left postpaid plans. */
   statementPlanId: string | null;
@@ -121,6 +125,16 @@ export const isInShadowMode = ({ shadow }: Account): boolean => shadow?.until ==
 /** Overage used in the calendar month of `now`. Each month counts from 0. */
 export const currentOverage = (account: Account, now: number): bigint =>
   isSameMonth(account.timeZones, now, account.lastAt) ? account.overage : 0n;
+
+/**
+ * The end of the month that is to be closed next; null: none is. Usage is late by less than a month, so it is the newest
+ * end of a month by then.
+ */
+export const monthToCloseEnd = ({
+  statementDueAt,
+  timeZones,
+}: Pick<Account, 'statementDueAt' | 'timeZones'>): number | null =>
+  statementDueAt === null ? null : newestMonthBy(timeZones, statementDueAt);
 
 /** remaining − reserved − reserved overage: negative where only overage is reserved. */
 export const availableCredits = ({ remaining, reserved, overageReserved }: Account): bigint =>

@@ -27,8 +27,10 @@ import type {
   UnsealedEntry,
 } from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
+import { noteExpired } from './expired-allowances.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
 import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
+import { beginMonth, countWhenUsed } from './month-overage.ts';
 import { payOwed, tellOfOwed } from './owed.ts';
 import { isSameMonth } from './periods/period.ts';
 import type { Purchase } from './purchase.ts';
@@ -47,6 +49,7 @@ export type GrantDraft = Omit<
   | 'reserved'
   | 'voided'
   | 'voidOnReturn'
+  | 'expired'
   | 'operations'
   | 'noticeAt'
   | 'stranded'
@@ -242,7 +245,10 @@ export class Book {
     if (!entry || (entry.kind !== 'COMMIT' && entry.kind !== 'CHARGE')) return null;
     const added = toRefundableEntry(entry, 0n);
     const reservation = this.findReservation(entry.reservationId ?? '');
-    if (reservation) added.start = { seq: reservation.entrySeq, at: reservation.createdAt };
+    if (reservation) {
+      const { entrySeq, createdAt, usedAt } = reservation;
+      added.start = { seq: entrySeq, at: usedAt ?? createdAt };
+    }
     this.refundables.set(seq, added);
     return added;
   }
@@ -281,6 +287,7 @@ export class Book {
       reserved: 0n,
       voided: 0n,
       voidOnReturn: 0n,
+      expired: 0n,
       stranded: false,
       createdAt: this.now,
     };
@@ -345,25 +352,29 @@ export class Book {
   post(draft: EntryDraft, origin: Origin): UnsealedEntry {
     const { account } = this;
     const { timeZones } = account;
-    if (!isSameMonth(timeZones, this.now, account.lastAt)) account.overage = 0n;
+    if (!isSameMonth(timeZones, this.now, account.lastAt)) beginMonth(this);
     const { overage, owed } = account;
-    const { moves = NO_MOVES } = draft;
+    const { moves = NO_MOVES, usedAt = null } = draft;
     applyMoves(this, moves);
     // A refund of an earlier month's overage leaves this month's count as it is.
     if (draft.refunded && !isSameMonth(timeZones, this.now, draft.refunded.at))
       account.overage = overage;
+    else if (usedAt !== null) countWhenUsed(this, usedAt, overage);
     assertInvariants(account);
-    scheduleStatementForOverage(this, moves);
+    scheduleStatementForOverage(this, moves, usedAt);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;
     const planId = draft.planId ?? account.planId;
     const plan = this.plans.get(planId);
     assert(plan, `plan ${planId} of account ${account.accountId} was not loaded`);
+    if (plan.terms.terms.lateUsageMs > 0) noteExpired(this, moves);
     const entry = toEntry(account, draft, plan, origin);
     this.changes.entries.push(entry);
     if (account.owed !== owed) tellOfOwed(this, entry, account.owed - owed, origin);
-    if (account.owed > 0n) payOwed(this, moves, origin);
+    // What returns for late usage is spent by the next entry.
+    const isSpent = draft.kind === 'REINSTATE' && usedAt !== null;
+    if (account.owed > 0n && !isSpent) payOwed(this, moves, origin);
     return entry;
   }
 }
@@ -402,6 +413,7 @@ const toEntry = (
   previousPlanId: draft.previousPlanId ?? null,
   rateCardVersion: draft.rateCardVersion ?? null,
   rateCardHash: draft.rateCardVersion === undefined ? '' : plan.rateCardHash(draft.rateCardVersion),
+  usedAt: draft.usedAt ?? null,
   late: draft.late ?? false,
   final: draft.final ?? null,
   asked: draft.asked ?? null,

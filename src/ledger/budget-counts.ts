@@ -25,7 +25,7 @@ import type { Zones } from './periods/period.ts';
 export type Job = {
   /** seq of its first entry. */
   readonly startSeq: bigint;
-  /** The time of that entry. */
+  /** The time of that entry or, of late usage, when its work was done. */
   readonly startedAt: number;
   readonly labels: Labels;
 };
@@ -47,9 +47,9 @@ export type BudgetCount = {
 const NONE: readonly BudgetCount[] = [];
 
 /** A job whose first entry is posted next. */
-export const newJob = ({ account, now }: Book, labels: Labels): Job => ({
+export const newJob = ({ account, now }: Book, labels: Labels, usedAt: number | null): Job => ({
   startSeq: account.seq + 1n,
-  startedAt: now,
+  startedAt: usedAt ?? now,
   labels,
 });
 

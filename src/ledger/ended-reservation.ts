@@ -26,6 +26,7 @@ export function reservationFromEntries(entries: readonly Entry[]): Reservation {
     heldByOperation: null,
     expiresAt,
     createdAt: first.at,
+    usedAt: first.usedAt,
     endedAt: null,
     endedAsking: null,
     overCommitPolicy,

@@ -6,6 +6,7 @@
  * | --- | --- |
  * | m | moves: [[buckets, grant, credits], …]; two letters name the buckets, grant 0 is none |
  * | u | usages: [[operation, count, unit credits, quantities, attributes, billable], …]; from the end, defaults are left out |
+ * | t | when its usage counts, in epoch milliseconds |
  * | l | true: late |
  * | f | false: a commit that is not final |
  * | a | asked |
@@ -27,6 +28,7 @@ export type EntryContent = Pick<
   Entry,
   | 'moves'
   | 'usages'
+  | 'usedAt'
   | 'late'
   | 'asked'
   | 'owedAfter'
@@ -63,6 +65,7 @@ export function contentJson(entry: EntryContent): string {
   };
   if (entry.moves.length > 0) add('m', movesJson(entry.moves));
   if (entry.usages.length > 0) add('u', usagesJson(entry.usages));
+  if (entry.usedAt !== null) add('t', `${entry.usedAt}`);
   if (entry.late) add('l', 'true');
   if (entry.final === false) add('f', 'false');
   if (entry.asked !== null) add('a', integerJson(entry.asked));
@@ -110,6 +113,7 @@ type StoredUsage = readonly [
 export type StoredContent = {
   readonly m?: readonly StoredMove[];
   readonly u?: readonly StoredUsage[];
+  readonly t?: number;
   readonly l?: true;
   readonly f?: false;
   readonly a?: JsonInteger;
@@ -126,10 +130,11 @@ const NO_DETAILS: Labels = {};
 
 /** Reads what `contentJson` wrote of an entry of this kind. Throws if it is anything else. */
 export function readContent(stored: StoredContent, kind: EntryKind): EntryContent {
-  const { m, u, l, f, a, w, x, p, d, c, e } = stored;
+  const { m, u, t, l, f, a, w, x, p, d, c, e } = stored;
   return {
     moves: m ? toMoves(m) : NOTHING,
     usages: u ? toUsages(u) : NOTHING,
+    usedAt: t ?? null,
     late: l ?? false,
     final: f ?? (kind === 'COMMIT' ? true : null),
     asked: a === undefined ? null : BigInt(a),

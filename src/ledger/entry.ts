@@ -166,6 +166,8 @@ export type EntryDraft = {
   readonly planId?: string;
   readonly previousPlanId?: string;
   readonly rateCardVersion?: number;
+  /** When the usage that it charges or reserves counts. Default: when it is recorded. */
+  readonly usedAt?: number | null;
   readonly late?: boolean;
   readonly final?: boolean;
   readonly asked?: bigint;
@@ -205,6 +207,8 @@ export type Entry = StoredOrigin & {
   readonly previousPlanId: string | null;
   /** Version of the plan's rate card. Null where no price is concerned. */
   readonly rateCardVersion: number | null;
+  /** When its usage counts, if the caller said so. Null: when it was recorded. */
+  readonly usedAt: number | null;
   readonly late: boolean;
   /** COMMIT: whether it ended the reservation. Null on other entries. */
   readonly final: boolean | null;

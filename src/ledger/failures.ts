@@ -399,6 +399,28 @@ export const exceedsReservation = (
     { asked, allowed, reservation_id: reservationId },
   );
 
+/** Usage of then can no longer be charged. `earliest`: what still can; null: the plan takes no late usage. */
+export function lateUsageNotAllowed(
+  planId: string,
+  usedAt: number,
+  earliest: number | null,
+): Failure {
+  const at = new Date(usedAt).toISOString();
+  const limit = earliest === null ? null : new Date(earliest).toISOString();
+  const why = limit === null ? `plan ${planId} takes no late usage` : `the earliest is ${limit}`;
+  return new Failure(
+    'LATE_USAGE_NOT_ALLOWED',
+    `usage of ${at} cannot be charged any more: ${why}`,
+    {
+      field: 'used_at',
+      used_at: at,
+      plan_id: planId,
+      ...(limit !== null && { earliest: limit }),
+    },
+    [{ field: 'used_at', description: why }],
+  );
+}
+
 /** No commit or charge of the account has this seq, so there is nothing to refund. */
 export const entryNotFound = (accountId: string, seq: bigint): Failure =>
   new Failure('ENTRY_NOT_FOUND', `account ${accountId} has no commit or charge with seq ${seq}`, {

@@ -21,6 +21,8 @@ export type Grant = {
   voided: bigint;
   /** What is voided as it comes back from reservations and refunds: see `VoidGrant`. */
   voidOnReturn: bigint;
+  /** Of an allowance: what expired at its end while its plan took late usage, for which it can return. */
+  expired: bigint;
   readonly category: GrantCategory;
   /** 0 to 100; lower burns first. */
   priority: number;

@@ -6,6 +6,7 @@ import type { Entry, Labels } from './entry.ts';
 export type RefundableEntry = {
   readonly accountId: string;
   readonly seq: bigint;
+  /** When its usage counts. */
   readonly at: number;
   readonly reservationId: string | null;
   readonly caller: string;
@@ -32,6 +33,7 @@ type RefundableFields = Pick<
   | 'accountId'
   | 'seq'
   | 'at'
+  | 'usedAt'
   | 'reservationId'
   | 'caller'
   | 'planId'
@@ -44,10 +46,11 @@ type RefundableFields = Pick<
 
 export function toRefundableEntry(entry: RefundableFields, refunded: bigint): RefundableEntry {
   const split = consumedByGrant(entry.moves);
+  const at = entry.usedAt ?? entry.at;
   return {
     accountId: entry.accountId,
     seq: entry.seq,
-    at: entry.at,
+    at,
     reservationId: entry.reservationId,
     caller: entry.caller,
     planId: entry.planId,
@@ -55,7 +58,7 @@ export function toRefundableEntry(entry: RefundableFields, refunded: bigint): Re
     reference: entry.reference,
     labels: entry.labels,
     usages: entry.usages,
-    start: entry.reservationId === null ? { seq: entry.seq, at: entry.at } : null,
+    start: entry.reservationId === null ? { seq: entry.seq, at } : null,
     split,
     committed: totalCredits(split),
     refunded,

@@ -17,13 +17,20 @@ export type PricedAmount = {
 export type RateCardRef = { readonly planId: string; readonly rateCardVersion: number };
 
 /**
- * The rate card that prices a new reservation or charge: the one in force, or `version` of the account's
- * plan. A version that is not in force yet can only be estimated on.
+ * The rate card that prices a new reservation or charge: the one in force when the work was done, or `version` of the
+ * account's plan. A version that is not in force yet can only be estimated on.
  */
-export function chooseRateCard(book: Book, version: number | null): RateCardRef | Failure {
+export function chooseRateCard(
+  book: Book,
+  version: number | null,
+  usedAt: number | null = null,
+): RateCardRef | Failure {
   const { planId, rateCard } = book.plan;
-  if (version === null) return { planId, rateCardVersion: rateCard.version };
   const published = book.plans.get(planId);
+  if (version === null) {
+    const inForce = usedAt === null ? undefined : published?.versionAt(usedAt);
+    return { planId, rateCardVersion: inForce ?? rateCard.version };
+  }
   if (published?.wasInForce(version, book.now)) return { planId, rateCardVersion: version };
   return rateCardVersionUnknown(planId, version, published?.version(version)?.effectiveAt);
 }

@@ -39,6 +39,8 @@ export type Reservation = {
   heldByOperation: readonly Demand[] | null;
   expiresAt: number;
   readonly createdAt: number;
+  /** When its work was done, if the caller said so. Null: commits count when they are made. */
+  readonly usedAt: number | null;
   endedAt: number | null;
   /**
    * What the commit that ended it asked for, as `amountKey` names it, even if it was capped. Null if it did
@@ -71,9 +73,9 @@ export const heldCredits = (reservation: Reservation): bigint =>
   totalCredits(reservation.allocations);
 
 /** As budgets count it. */
-export const jobOf = ({ entrySeq, createdAt, labels }: Reservation): Job => ({
+export const jobOf = ({ entrySeq, createdAt, usedAt, labels }: Reservation): Job => ({
   startSeq: entrySeq,
-  startedAt: createdAt,
+  startedAt: usedAt ?? createdAt,
   labels,
 });
 

@@ -44,7 +44,9 @@ export const isSettlementDue = (book: Book): boolean =>
 /** Brings up to date what the account's row keeps of its plan: overage limit, due statement, due allowance. */
 export function syncPlanTerms(book: Book) {
   const { account, plan, now } = book;
-  const used = account.overage + account.overageReserved;
+  const { overage, overageBefore } = account;
+  const most = overageBefore !== null && overageBefore > overage ? overageBefore : overage;
+  const used = most + account.overageReserved;
   const limit = plan.terms.overage?.limit ?? 0n;
   account.overageLimit = limit > used ? limit : used;
   updateStatementDueAt(book);

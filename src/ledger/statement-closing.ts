@@ -1,8 +1,9 @@
 /** When an account's months are due to be closed by a statement, and how one is closed. */
-import type { Account } from './account.ts';
+import { type Account, monthToCloseEnd } from './account.ts';
 import type { Book } from './book.ts';
 import { type Move, NO_GRANT, type Trace } from './entry.ts';
-import { monthAt, periodFrom } from './periods/period.ts';
+import { setOverageBefore } from './month-overage.ts';
+import { isSameMonth, monthAt, periodFrom } from './periods/period.ts';
 import type { Statement } from './statement.ts';
 
 /** Whether usage beyond grants is billed by statement. A closed account is not postpaid. */
@@ -12,39 +13,57 @@ const isPostpaid = ({ account, plan }: Book): boolean =>
 /** Sets when a postpaid account's next statement is due, and which plan prices it. */
 export function updateStatementDueAt(book: Book) {
   if (!isPostpaid(book)) return;
-  const { account, now } = book;
+  const { account, plan, now } = book;
   // Overage from before there were statements: its month is still to be closed.
   if (account.statementDueAt === null)
     scheduleStatement(book, account.overage > 0n ? account.lastAt : now);
-  // A month that has ended is priced by the plan it ended under, however late it is closed.
-  if (account.statementPlanId === account.planId || isStatementDue(account, now)) return;
+  const { lateUsageMs } = plan.terms;
+  if (account.statementPlanId === account.planId && lateUsageMs === 0) return;
+  // A month that has ended is priced, and closed, by the plan it ended under, however late that is.
+  const end = monthToCloseEnd(account);
+  if (end === null || end <= now) return;
+  if (account.statementPlanId === account.planId && account.statementDueAt === end + lateUsageMs)
+    return;
   account.statementPlanId = account.planId;
+  account.statementDueAt = end + lateUsageMs;
   book.changes.settings = true;
 }
 
+/** The month that runs is closed so long after its end as the plan that the account has come to takes late usage. */
+export function updateWindow(book: Book) {
+  const { account, plan, now } = book;
+  const end = monthToCloseEnd(account);
+  if (end !== null && end > now) account.statementDueAt = end + plan.terms.lateUsageMs;
+}
+
 /** Schedules a statement if moves use or refund overage, even on an account that is not postpaid now. */
-export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) {
+export function scheduleStatementForOverage(
+  book: Book,
+  moves: readonly Move[],
+  usedAt: number | null,
+) {
   if (book.account.statementDueAt !== null) return;
   const concernsOverage = ({ grantId, from, to }: Move) =>
     grantId === NO_GRANT &&
     ((from === 'consumed' && to === 'overage') || (to === 'consumed' && from !== 'owed'));
-  if (moves.some(concernsOverage)) scheduleStatement(book, book.now);
+  if (moves.some(concernsOverage)) scheduleStatement(book, usedAt ?? book.now);
 }
 
-/** Whether a month of the account has ended and is not closed. */
+/** Whether a month of the account is to be closed by now. */
 export const isStatementDue = ({ statementDueAt }: Account, now: number): boolean =>
   statementDueAt !== null && statementDueAt <= now;
 
 /** Schedules the statement of the month that contains `at`. */
 function scheduleStatement(book: Book, at: number) {
-  book.account.statementDueAt = monthAt(book.account.timeZones, at).until;
+  const { account, plan } = book;
+  account.statementDueAt = monthAt(account.timeZones, at).until + plan.terms.lateUsageMs;
   book.changes.settings = true;
 }
 
 /** A statement that was computed from entries, to be closed if no entry was added since. */
 export type StatementToClose = {
   readonly statement: Statement;
-  /** End of its month. */
+  /** When it was due. */
   readonly dueAt: number;
   /** The account as it was when its entries were read. */
   readonly read: Pick<Account, 'seq' | 'lastAt'>;
@@ -60,8 +79,10 @@ export function closeStatement(
   { statement, dueAt, read }: StatementToClose,
   trace: Trace,
 ) {
-  const { account } = book;
-  if (account.statementDueAt !== dueAt || book.now < dueAt) return;
+  const { account, plan } = book;
+  const end = monthToCloseEnd(account);
+  if (account.statementDueAt !== dueAt || end === null || book.now < dueAt) return;
+  // Late usage is refused from the time when the statement is due, as entries of the month are from its end.
   const seq = account.seq - BigInt(book.changes.entries.length);
   if (read.lastAt < dueAt && read.seq !== seq) return;
 
@@ -69,14 +90,16 @@ export function closeStatement(
   const { overage, adjustments } = statement;
   // Once an account has left postpaid plans, only months with overage or adjustments need a statement.
   const isNeeded = account.statementPlanId !== null || overage > 0n || adjustments.length > 0;
-  const moreMonthsFollow = postpaid || isNeeded || account.lastAt >= dueAt;
+  const moreMonthsFollow = postpaid || isNeeded || account.lastAt >= end;
   if (isNeeded) {
     book.changes.statements.push({ ...statement, closedAt: book.now });
     emitStatementClosed(book, statement, trace);
-    forbidEntriesBefore(book, dueAt);
+    forbidEntriesBefore(book, end);
   }
+  if (account.overageBefore !== null && isSameMonth(account.timeZones, end, account.lastAt))
+    setOverageBefore(book, null);
   account.statementDueAt = moreMonthsFollow
-    ? periodFrom(account.timeZones, 'month', dueAt).until
+    ? periodFrom(account.timeZones, 'month', end).until + plan.terms.lateUsageMs
     : null;
   account.statementPlanId = postpaid ? account.planId : null;
   book.changes.settings = true;
@@ -88,6 +111,7 @@ function forbidEntriesBefore(book: Book, at: number) {
   if (account.lastAt >= at) return;
   account.lastAt = at;
   account.overage = 0n;
+  setOverageBefore(book, null);
   book.changes.account = true;
 }
 

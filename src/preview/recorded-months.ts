@@ -4,7 +4,7 @@
  * entries, by the rules of statements (see statements/README.md). One query reads all accounts.
  */
 import type pg from 'pg';
-import { formatMonth } from '../ledger/month.ts';
+import { formatMonth, monthStart } from '../ledger/month.ts';
 import { readWithCursor } from '../pg/cursor.ts';
 import { fromMillis, millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
@@ -19,6 +19,9 @@ type Month = { readonly accountsOf: string; readonly from: number; readonly unti
 
 const FROM = fromMillis('$2');
 const UNTIL = fromMillis('$3');
+/** When the usage of an entry counts. */
+const usedAt = (entry: string) =>
+  `coalesce(${fromMillis(`(${entry}.content ->> 't')`)}, ${entry}.at)`;
 
 /**
  * Refunds of earlier months' usage are adjustments of those months, and change nothing here. The entry of
@@ -42,9 +45,10 @@ const MONTHS_SQL = `
     from history_moves m
     join entries e on e.account_id = m.account_id and e.seq = m.seq
     left join entries o on o.account_id = e.account_id and o.seq = e.refunded_seq
-    where m.account_id = a.account_id and m.at >= ${FROM} and m.at < ${UNTIL} and m.grant_id is null
+    where m.account_id = a.account_id and m.at >= ${FROM} and m.at < ${UNTIL} + interval '25 days' and m.grant_id is null
+      and ${usedAt('e')} >= ${FROM} and ${usedAt('e')} < ${UNTIL}
       and e.kind in (${kindCodes('COMMIT', 'CHARGE', 'REFUND')})
-      and (e.refunded_seq is null or o.at >= ${FROM})
+      and (e.refunded_seq is null or ${usedAt('o')} >= ${FROM})
   ) used
   left join lateral (
     select greatest(e.remaining_after - e.reserved_after, 0) as available from entries e
@@ -89,7 +93,7 @@ export async function* readRecordedMonths(
   function ratesOfOpen(row: Row, end: number): OverageRates | null {
     const dueAt: number | null = row['due_at']!;
     if (dueAt === null) return null;
-    const [due, previewed] = [monthEndingAt(dueAt), monthEndingAt(end)];
+    const [due, previewed] = [monthClosedAt(dueAt), monthClosedAt(end)];
     if (due > previewed) return null;
     // Earlier months are still to be closed. Until then the account's present plan is the best guess.
     if (due < previewed) return ratesOf.get(accountsOf) ?? null;
@@ -99,8 +103,11 @@ export async function* readRecordedMonths(
   }
 }
 
-/** In every time zone, a month ends within a day of its end in UTC. */
-const monthEndingAt = (end: number): string => formatMonth(end - 2 * DAY_MS);
+/**
+ * The month whose statement is due then: at its end, which in every time zone is within a day of that in UTC, or up to
+ * 25 days later.
+ */
+const monthClosedAt = (due: number): string => formatMonth(monthStart(due + 2 * DAY_MS) - 1);
 
 const schema = overageRatesSchema(jsonIntegers).nullable();
 

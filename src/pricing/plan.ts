@@ -153,6 +153,11 @@ export type Terms = {
   readonly refundExpired: 'breakage' | 'new_grant';
   /** Whether later credits pay what the account owes before anything else. */
   readonly payOwed: boolean;
+  /**
+   * How long after its use usage can be charged to the month in which it happened. Statements close so much later. 0: not
+   * at all.
+   */
+  readonly lateUsageMs: number;
   /** How long before a grant's expiry grant.expiring is emitted. 0: never. */
   readonly expiringNoticeMs: number;
   /** The time zone of accounts that are opened without one, by its canonical name. Null: UTC. */

@@ -3,12 +3,16 @@ import type { Archive, Border } from '../archive/archive.ts';
 import { type EntryRow, entryOf } from '../archive/entry-row.ts';
 import { uuidBytes } from '../archive/parquet-columns.ts';
 import type { Entry } from '../ledger/entry.ts';
+import { returnsForLateUsage, spendsReturned } from '../ledger/expired-allowances.ts';
 import type { Em } from '../pg/orm.ts';
 import type { ChargeStep } from './charge-path.ts';
 import type { ChargeKey } from './found-charges.ts';
 
 /** How far after the first entry of a request its others are looked for. */
 const FOLLOWING_MAX = 200n;
+
+/** How far before late usage is looked for what returned for it, one entry for each allowance of its time. */
+export const RETURNED_MAX = 20n;
 
 /** In the order of their seqs. */
 export async function findArchivedSteps(
@@ -21,6 +25,9 @@ export async function findArchivedSteps(
   const steps = new Map(found.map((row) => [row.seq, stepOf(row)]));
   for (const { entry } of [...steps.values()]) {
     const { kind, seq, requestId } = entry;
+    if (spendsReturned(entry))
+      for (const row of await findReturned(em, archive, border, entry))
+        steps.set(row.seq, stepOf(row));
     if (kind !== 'REFUND' && !('seq' in key && kind !== 'CHARGE')) continue;
     const range = { accountId: key.accountId, after: seq, upTo: seq + FOLLOWING_MAX };
     for (const row of await archive.rows(em, border, range)) {
@@ -30,6 +37,13 @@ export async function findArchivedSteps(
     }
   }
   return [...steps.values()].toSorted((a, b) => (a.entry.seq < b.entry.seq ? -1 : 1));
+}
+
+async function findReturned(em: Em, archive: Archive, border: Border, { accountId, seq }: Entry) {
+  const range = { accountId, after: seq - 1n - RETURNED_MAX, upTo: seq - 1n };
+  const rows = (await archive.rows(em, border, range)).toReversed();
+  const other = rows.findIndex((row) => !returnsForLateUsage(entryOf(row)));
+  return other < 0 ? rows : rows.slice(0, other);
 }
 
 const isOfRequest = (entry: Entry, requestId: string): boolean =>

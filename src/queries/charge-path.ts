@@ -1,6 +1,7 @@
 /** The path of one charge: its entries, and whether it has ended. */
 import type { Archive } from '../archive/archive.ts';
 import type { Entry } from '../ledger/entry.ts';
+import { returnsForLateUsage, spendsReturned } from '../ledger/expired-allowances.ts';
 import type { Grant } from '../ledger/grant.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -8,7 +9,7 @@ import type { Row } from '../pg/table.ts';
 import { loadReservations } from '../store/load.ts';
 import { shownEntries } from '../store/tables/entries.ts';
 import { findArchivedSteps } from './archived-steps.ts';
-import type { ChargeKey } from './found-charges.ts';
+import { type ChargeKey, returnsForLateUsage as returnsSql } from './found-charges.ts';
 import { findGrantsById } from './grants.ts';
 import { findPurchase } from './purchases.ts';
 
@@ -107,11 +108,17 @@ async function findAllSteps(
   return [...archived, ...stored.filter(({ entry }) => entry.seq > border.seq)];
 }
 
+/** The step that its caller asked for first. */
+export const firstAsked = (steps: readonly ChargeStep[]): ChargeStep | undefined =>
+  steps.find(({ entry }) => !returnsForLateUsage(entry));
+
 /** One more than a path has tells that there are more. */
 async function findSteps(em: Em, key: ChargeKey): Promise<readonly ChargeStep[]> {
-  const steps = await selectSteps(em, conditionOf(key), [key.accountId, chargeIdOf(key)]);
+  const own = await selectSteps(em, conditionOf(key), [key.accountId, chargeIdOf(key)]);
+  const late = own.find(({ entry }) => spendsReturned(entry));
+  const steps = late ? [...(await findReturned(em, late.entry)), ...own] : own;
   // Only refunds, and what is no charge, have others that do not say themselves what they belong to.
-  const firsts = steps.filter(
+  const firsts = own.filter(
     ({ entry: { kind } }) => kind === 'REFUND' || ('seq' in key && kind !== 'CHARGE'),
   );
   if (firsts.length === 0) return steps;
@@ -135,6 +142,16 @@ function chargeIdOf(key: ChargeKey): string | bigint {
   if ('reservationId' in key) return key.reservationId;
   return 'purchaseId' in key ? key.purchaseId : key.seq;
 }
+
+/** What returned for late usage. */
+const findReturned = (em: Em, { accountId, seq }: Entry) =>
+  selectSteps(
+    em,
+    `seq < $2::bigint and seq > coalesce((
+       select max(seq) from entries b where account_id = $1 and seq < $2::bigint
+         and not ${returnsSql('b')}), 0)`,
+    [accountId, seq],
+  );
 
 /** What the requests of these entries wrote after them. */
 const findFollowing = (em: Em, accountId: string, firsts: readonly ChargeStep[]) =>

@@ -1,7 +1,7 @@
 /** The statement of an account's month, computed from its entries and priced as if it were closed now. */
 import type { Archive } from '../archive/archive.ts';
-import type { Account } from '../ledger/account.ts';
-import { nameOfMonth, type Period } from '../ledger/periods/period.ts';
+import { type Account, monthToCloseEnd } from '../ledger/account.ts';
+import { monthEndingAt, nameOfMonth, type Period } from '../ledger/periods/period.ts';
 import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { billMonth } from '../statements/bill.ts';
@@ -25,6 +25,11 @@ export async function computeStatement(
     firstRefunded === undefined
       ? []
       : await findStatementsOfMonths(em, accountId, firstRefunded, month);
+  // While late usage keeps the month before open, its refunds are adjusted as if it were closed now.
+  const end = monthToCloseEnd(account);
+  const before = end === period.from ? monthEndingAt(account.timeZones, end) : null;
+  if (before && used.refundedEarlier.has(nameOfMonth(before)))
+    closed.push(await computeStatement(em, archive, catalogue, account, before));
   const { planId, rates } = await pricesOf(em, catalogue, account, period);
   const { usage, creditsUsed, overage, owed, owedPaid } = used;
   return {
@@ -50,8 +55,14 @@ async function pricesOf(
   account: Account,
   period: Period,
 ): Promise<Pick<Statement, 'planId' | 'rates'>> {
-  const { accountId, planId, statementPlanId, statementDueAt } = account;
-  if (statementDueAt !== period.until) return { planId, rates: null };
+  const { accountId, planId, state, statementPlanId, statementDueAt } = account;
+  const end = monthToCloseEnd(account);
+  // While late usage keeps a month open, the next one is priced by the plan that the account has.
+  if (end === period.from && state === 'OPEN') {
+    const published = await catalogue.findPlan(planId, account.lastAt);
+    return { planId, rates: published?.terms.terms.overage?.rates ?? null };
+  }
+  if (statementDueAt === null || end !== period.until) return { planId, rates: null };
   if (statementPlanId !== null) {
     const published = await catalogue.findPlan(statementPlanId, statementDueAt);
     return { planId: statementPlanId, rates: published?.terms.terms.overage?.rates ?? null };

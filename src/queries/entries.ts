@@ -185,3 +185,19 @@ export async function lastSeqBefore(
   }
   return before;
 }
+
+/** The seq of the newest entry with after < seq <= upTo that says when its work was done; null: none does. */
+export async function newestLateUsage(
+  em: Em,
+  accountId: string,
+  after: bigint,
+  upTo: bigint,
+): Promise<bigint | null> {
+  const [row] = await query<{ seq: string | null }>(
+    em,
+    `select max(seq) as seq from entries
+     where account_id = $1 and seq > $2 and seq <= $3 and content ->> 't' is not null`,
+    [accountId, after, upTo],
+  );
+  return row?.seq == null ? null : BigInt(row.seq);
+}

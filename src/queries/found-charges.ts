@@ -6,6 +6,7 @@ import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import type { AccountScope } from '../policy/permissions.ts';
+import { kindCodes } from '../store/tables/codes.ts';
 import { entries } from '../store/tables/entries.ts';
 import { requestIdToBytes } from '../store/tables/request-id.ts';
 import { findArchivedMatches } from './archived-matches.ts';
@@ -59,6 +60,10 @@ const CONDITIONS: Readonly<Record<ChargeId['kind'], (placeholder: string) => str
 };
 
 const match = entries.pick('accountId', 'seq', 'at', 'kind', 'caller', 'credits');
+
+/** Whether a row of entries returns credits for late usage: `content` has the time of that. */
+export const returnsForLateUsage = (row: string): string =>
+  `(${row}.kind = ${kindCodes('REINSTATE')} and ${row}.content ->> 't' is not null)`;
 
 /** In the order of their first entries that have the id. `truncated`: more entries have it than were looked at. */
 export async function findCharges(
@@ -127,14 +132,15 @@ async function selectMatches(
          )`;
   return await query<Match>(
     em,
-    // What a request wrote after its first entry, such as the grant of a refund, belongs to that entry.
+    // What a request wrote after its first entry, such as the grant of a refund, belongs to that entry. What returned for
+    // late usage belongs to the entry after it, which spends it.
     `${from} select ${match.selectList},
-       coalesce(reservation_id, first_reservation_id) as charged_reservation_id,
+       coalesce(reservation_id, spending_reservation_id, first_reservation_id) as charged_reservation_id,
        coalesce(purchase_id, first_purchase_id) as charged_purchase_id,
-       coalesce(refunded_seq, first_refunded_seq, first_seq, seq) as charged_seq
+       coalesce(refunded_seq, first_refunded_seq, spending_seq, first_seq, seq) as charged_seq
      from (
        select account_id, seq, at, kind, caller, credits, reservation_id, purchase_id, refunded_seq, request_id,
-         method
+         method, content
        from entries e where ${where} limit ${ENTRIES_MAX + 1}
      ) e
      left join lateral (
@@ -146,6 +152,13 @@ async function selectMatches(
        order by f.seq desc limit 1
      ) f on e.method is null and e.request_id is not null
        and num_nonnulls(e.reservation_id, e.purchase_id, e.refunded_seq) = 0
+     left join lateral (
+       select s.seq as spending_seq, s.reservation_id as spending_reservation_id
+       from entries s
+       where ${returnsForLateUsage('e')} and s.account_id = e.account_id and s.seq > e.seq
+         and not ${returnsForLateUsage('s')}
+       order by s.seq limit 1
+     ) s on true
      order by e.at, e.seq, e.account_id collate "C"`,
     where.parameters,
   );

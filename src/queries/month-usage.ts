@@ -4,17 +4,18 @@
  */
 import type { Archive } from '../archive/archive.ts';
 import type { Account } from '../ledger/account.ts';
-import { monthNameAt, type Period } from '../ledger/periods/period.ts';
+import { monthNameAt, nameOfMonth, type Period } from '../ledger/periods/period.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { attributeEntries } from '../statements/attributions.ts';
 import {
+  type CountedMonth,
   type LookupResults,
   type Lookups,
   MonthTally,
   type RefundedEntry,
 } from '../statements/month-tally.ts';
-import { lastSeqBefore } from './entries.ts';
+import { lastSeqBefore, newestLateUsage } from './entries.ts';
 import { findGrantsById } from './grants.ts';
 import { findStatement } from './statements.ts';
 import { UsageEntries } from './usage-entries.ts';
@@ -22,11 +23,7 @@ import { UsageEntries } from './usage-entries.ts';
 /** Entries in one page. */
 const PAGE_SIZE = 2_000n;
 
-export type CountedMonth = MonthUsage & {
-  /** The month's entries are those with afterSeq < seq <= lastSeq. */
-  readonly afterSeq: bigint;
-  readonly lastSeq: bigint;
-};
+export type UsageOfMonth = MonthUsage & Pick<CountedMonth, 'afterSeq' | 'lastSeq'>;
 
 /** Of a month of the account. Entries newer than `account` are not counted. */
 export async function countMonth(
@@ -34,21 +31,43 @@ export async function countMonth(
   archive: Archive,
   account: Account,
   { from, until }: Period,
-): Promise<CountedMonth> {
+): Promise<UsageOfMonth> {
   const { accountId, seq, lastAt, timeZones } = account;
   const before = await findStatement(em, accountId, monthNameAt(timeZones, from - 1));
   const afterSeq = before?.lastSeq ?? (await lastSeqBefore(em, archive, accountId, from, seq));
   const lastSeq = lastAt < until ? seq : await lastSeqBefore(em, archive, accountId, until, seq);
 
   const entries = new UsageEntries(em, archive, accountId);
-  const tally = new MonthTally(afterSeq, (at) => monthNameAt(timeZones, at));
-  for (let after = afterSeq; after < lastSeq; after += PAGE_SIZE) {
-    const upTo = after + PAGE_SIZE < lastSeq ? after + PAGE_SIZE : lastSeq;
+  const month = { name: nameOfMonth({ from, until }), afterSeq, lastSeq };
+  const tally = new MonthTally(month, (at) => monthNameAt(timeZones, at));
+  const end = await lastSeqOfLateUsage(em, archive, account, until, lastSeq);
+  for (let after = afterSeq; after < end; after += PAGE_SIZE) {
+    const upTo = after + PAGE_SIZE < end ? after + PAGE_SIZE : end;
     const page = await entries.between(after, upTo);
     const lookups = tally.lookupsFor(page);
     tally.addEntries(page, await lookUp(em, entries, lookups, after, afterSeq));
   }
   return { ...tally.result(), afterSeq, lastSeq };
+}
+
+/** No plan takes usage that is later. */
+const LATE_USAGE_MAX_MS = 25 * 86_400_000;
+
+/** The last entry, recorded after a month, whose usage can be of it; the last of the month where there is none. */
+async function lastSeqOfLateUsage(
+  em: Em,
+  archive: Archive,
+  { accountId, seq, archivedSeq }: Account,
+  until: number,
+  lastSeq: bigint,
+): Promise<bigint> {
+  if (lastSeq === seq) return lastSeq;
+  const last = await lastSeqBefore(em, archive, accountId, until + LATE_USAGE_MAX_MS, seq);
+  // Files are not searched: what they have of this time is counted, whether or not it has late usage.
+  const searched = archivedSeq !== null && archivedSeq > lastSeq ? archivedSeq : lastSeq;
+  return (
+    (await newestLateUsage(em, accountId, searched, last)) ?? (searched < last ? searched : last)
+  );
 }
 
 /** What the entries of a page refer to. The page begins after one seq, its month after another. */
@@ -84,5 +103,7 @@ async function lookUpRefunded(
     ...attributeEntries(await usage.ofReservations([...reservationIds], newest)),
     ...attributeEntries(ofMonth.filter((entry) => !withoutUsages.includes(entry))),
   ]);
-  return new Map(entries.map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]));
+  return new Map(
+    entries.map(({ seq, at, usedAt }) => [seq, { at: usedAt ?? at, used: used.get(seq) ?? [] }]),
+  );
 }

@@ -212,8 +212,9 @@ function toCountedEntry(row: Row): CountedEntry {
 }
 
 function usedIn(content: Parameters<typeof readContent>[0], kind: EntryKind) {
-  const { moves, usages } = readContent(content, kind);
+  const { moves, usages, usedAt } = readContent(content, kind);
   return {
+    usedAt,
     moves,
     usages: usages.map(({ usage: { operation, count, quantities }, credits }) => ({
       operation,

@@ -18,6 +18,8 @@ export type AttributedUsage = {
 export type UsageEntry = {
   readonly seq: bigint;
   readonly at: number;
+  /** When its usage counts, where that is another time. */
+  readonly usedAt: number | null;
   readonly kind: EntryKind;
   readonly moves: readonly Move[];
   /** The entry's own usages, in their order. */

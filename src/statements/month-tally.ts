@@ -23,6 +23,7 @@ export type Lookups = {
 
 /** A charge or commit that was refunded. */
 export type RefundedEntry = {
+  /** When its usage counts. */
   readonly at: number;
   /** The usages it was attributed to. Needed only for entries of the month itself. */
   readonly used: readonly AttributedUsage[];
@@ -35,9 +36,15 @@ export type LookupResults = {
   readonly categories: ReadonlyMap<bigint, GrantCategory>;
 };
 
+/** A month, and its entries: those with afterSeq < seq <= lastSeq, but for late usage of another month. */
+export type CountedMonth = {
+  readonly name: string;
+  readonly afterSeq: bigint;
+  readonly lastSeq: bigint;
+};
+
 export class MonthTally {
-  /** The month's entries come after this seq. */
-  readonly #afterSeq: bigint;
+  readonly #month: CountedMonth;
   /** The name of the account's month of an instant. */
   readonly #monthOf: (at: number) => string;
   readonly #attributions = new Attributions();
@@ -51,8 +58,8 @@ export class MonthTally {
   #owed = 0n;
   #owedPaid = 0n;
 
-  constructor(afterSeq: bigint, monthOf: (at: number) => string) {
-    this.#afterSeq = afterSeq;
+  constructor(month: CountedMonth, monthOf: (at: number) => string) {
+    this.#month = month;
     this.#monthOf = monthOf;
   }
 
@@ -86,10 +93,17 @@ export class MonthTally {
     for (const entry of found.earlier) this.#attributions.attribute(entry);
     for (const entry of entries) {
       const used = this.#attributions.attribute(entry);
+      if (!this.#isOfMonth(entry)) continue;
       if (entry.kind === 'REFUND') this.#addRefund(entry, found);
       else this.#addUsage(entry, used);
     }
     this.#attributions.forgetEnded();
+  }
+
+  /** Late usage belongs to the month in which it happened. Entries after the month can be of it. */
+  #isOfMonth({ seq, usedAt }: UsageEntry): boolean {
+    const { name, afterSeq, lastSeq } = this.#month;
+    return usedAt === null ? seq > afterSeq && seq <= lastSeq : this.#monthOf(usedAt) === name;
   }
 
   result(): MonthUsage {
@@ -118,8 +132,8 @@ export class MonthTally {
     const original = refunded.get(refundedSeq);
     assert(original, `entry ${refundedSeq}, which entry ${seq} refunds, was not looked up`);
     const returned = moves.filter(({ from }) => from === 'consumed');
-    if (refundedSeq <= this.#afterSeq) {
-      const month = this.#monthOf(original.at);
+    const month = this.#monthOf(original.at);
+    if (refundedSeq <= this.#month.afterSeq || month < this.#month.name) {
       for (const { to, credits } of returned)
         if (to === 'overage')
           this.#refundedEarlier.set(month, (this.#refundedEarlier.get(month) ?? 0n) + credits);

@@ -1,6 +1,6 @@
 /**
- * Sums what the entries of one account used, by the hour: the rows of usage rollups. An entry counts in the hour of
- * its own time, for ever, so rows of hours that are over only change where more entries are counted.
+ * Sums what the entries of one account used, by the hour: the rows of usage rollups. An entry counts in the hour in
+ * which its usage happened, for ever: that of its own time, or an earlier one.
  */
 import assert from 'node:assert/strict';
 import type { Labels } from '../ledger/entry.ts';
@@ -89,7 +89,8 @@ export function tallyUsage(
     const charged = usages.of(entry);
     if (charged.parts.length === 0) continue;
     const at = places.placesOf(entry.at, isErased ? {} : entry.labels);
-    for (const part of charged.parts) sums.add(entry.at, charged.by, part, at);
+    const usedAt = entry.usedAt ?? entry.at;
+    for (const part of charged.parts) sums.add(usedAt, charged.by, part, at);
   }
   return { sums: sums.list(), labels: places.known(), forgetsLabels: erasedUpTo !== null };
 }

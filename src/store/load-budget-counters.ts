@@ -43,18 +43,28 @@ export async function loadBudgetCounters(
   return rows.map(budgetCounters.read);
 }
 
+type JobStart = {
+  readonly account_id: string;
+  readonly reservation_id: string;
+  readonly seq: string;
+  readonly recorded_at: number;
+  /** When its work was done, if the caller said so. */
+  readonly used_at: number | null;
+};
+
 /** Finds the first entries of the jobs that commits belong to. */
 export async function loadJobStarts(em: Em, commits: readonly RefundableEntry[]): Promise<void> {
   if (commits.length === 0) return;
-  const rows = await query<{ account_id: string; reservation_id: string; seq: string; at: number }>(
+  const rows = await query<JobStart>(
     em,
-    `select account_id, reservation_id, seq, ${millis('at')} from entries
+    `select account_id, reservation_id, seq,
+       ${millis('at', 'recorded_at')}, (content ->> 't')::float8 as used_at from entries
      where reservation_id = any($1::uuid[]) and kind = ${kindCodes('RESERVE')}`,
     [[...new Set(commits.map(({ reservationId }) => reservationId))]],
   );
   const starts = new Map(rows.map((row) => [`${row.account_id} ${row.reservation_id}`, row]));
   for (const commit of commits) {
     const start = starts.get(`${commit.accountId} ${commit.reservationId}`);
-    if (start) commit.start = { seq: BigInt(start.seq), at: start.at };
+    if (start) commit.start = { seq: BigInt(start.seq), at: start.used_at ?? start.recorded_at };
   }
 }

@@ -83,6 +83,25 @@ export async function loadAllOpenGrants(em: Em, accountIds: readonly string[]): 
   return rows.map(grants.read);
 }
 
+/** Allowances that lasted until after a time of their account, and of which something has expired that can return. */
+export async function loadReturningGrants(
+  em: Em,
+  usedAt: ReadonlyMap<string, number>,
+): Promise<Grant[]> {
+  const accounts = [...usedAt];
+  const rows = await query<Row>(
+    em,
+    `select ${grants.selectListOf('g')}
+     from unnest($1::text[], $2::timestamptz[]) as n(account_id, used_at)
+     join grants g on g.account_id = n.account_id and g.expires_at > n.used_at and g.expired is not null`,
+    [
+      binaryArray('text', accounts, ([accountId]) => accountId),
+      binaryArray('instant', accounts, ([, at]) => at),
+    ],
+  );
+  return rows.map(grants.read);
+}
+
 /** Whether `loadOpenGrants` reads all open grants of an account, whatever the limit is. */
 export const needsAllGrants = (
   { hasLimitedGrants, dueAt, lastAt }: Account,

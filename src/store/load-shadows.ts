@@ -80,6 +80,7 @@ type RefundableRow = Row & {
   readonly refunded: string;
   readonly start_seq: string | null;
   readonly start_at: number | null;
+  readonly start_used_at: number | null;
   readonly refused: boolean;
 };
 
@@ -94,7 +95,7 @@ export async function loadShadowRefundables(
     `select ${shadowDecisions.selectListOf('d')},
        (select coalesce(sum(r.credits), 0) from shadow_decisions r
         where r.account_id = d.account_id and r.refunded_seq = d.seq)::text as refunded,
-       j.seq::text as start_seq, ${millis('j.at', 'start_at')},
+       j.seq::text as start_seq, ${millis('j.at', 'start_at')}, (j.content ->> 't')::float8 as start_used_at,
        coalesce(j.refusal, d.refusal) is not null as refused
      from unnest($1::text[], $2::bigint[]) as n(account_id, seq)
      join shadow_decisions d using (account_id, seq)
@@ -107,7 +108,8 @@ export async function loadShadowRefundables(
     ],
   );
   return rows.map((row) => {
-    const { refunded, start_seq: seq, start_at: at, refused } = row;
+    const { refunded, start_seq: seq, refused } = row;
+    const at = row.start_used_at ?? row.start_at;
     const refundable = toRefundableEntry(shadowDecisions.read(row), BigInt(refunded));
     if (seq !== null && at !== null) refundable.start = { seq: BigInt(seq), at };
     return { ...refundable, isRefused: refused };

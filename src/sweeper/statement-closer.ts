@@ -10,6 +10,7 @@ import { type Clock, clockUnreliable } from '../clock/clock.ts';
 import { Failure } from '../failure.ts';
 import { forEachConcurrently } from '../for-each-concurrently.ts';
 import type { Lanes } from '../lanes/lanes.ts';
+import { monthToCloseEnd } from '../ledger/account.ts';
 import type { Trace } from '../ledger/entry.ts';
 import { monthEndingAt } from '../ledger/periods/period.ts';
 import { isStatementDue } from '../ledger/statement-closing.ts';
@@ -43,7 +44,7 @@ export class StatementCloser {
   }
 
   /**
-   * Closes every ended month of the account, oldest first. Throws the Failure of a lane, or
+   * Closes every month of the account that is due, oldest first. Throws the Failure of a lane, or
    * CLOCK_UNRELIABLE where a month may not be closed now. `cause`: who wants it closed.
    */
   async close(accountId: string, cause: Trace): Promise<void> {
@@ -53,7 +54,8 @@ export class StatementCloser {
       const dueAt = account?.statementDueAt ?? null;
       if (!account || dueAt === null || !isStatementDue(account, clock.now())) return;
       if (!clock.isReliable) throw clockUnreliable();
-      const month = monthEndingAt(account.timeZones, dueAt);
+      const end = monthToCloseEnd(account) ?? dueAt;
+      const month = monthEndingAt(account.timeZones, end);
       const statement = await computeStatement(em(), archive, catalogue, account, month);
       const { seq, lastAt } = account;
       const closing = { statement, dueAt, read: { seq, lastAt } };
@@ -64,7 +66,7 @@ export class StatementCloser {
   }
 
   /**
-   * Closes every ended month of all accounts, until `signal` aborts. An account that cannot be closed is
+   * Closes every month of all accounts that is due, until `signal` aborts. An account that cannot be closed is
    * logged and does not keep the others from it. Resolves to the first such error, or to null.
    */
   async closeAll(signal: AbortSignal): Promise<unknown> {

@@ -66,10 +66,13 @@ export class BudgetJobs {
     return this.#running.get(reservationId)?.held ?? null;
   }
 
-  #reserve({ reservationId, seq, at, labels, erasedHash }: StoredEntry, hasOperations: boolean) {
+  #reserve(
+    { reservationId, seq, at, usedAt, labels, erasedHash }: StoredEntry,
+    hasOperations: boolean,
+  ) {
     this.#running.set(reservationId ?? '', {
       startSeq: seq,
-      startedAt: at,
+      startedAt: usedAt ?? at,
       labels: erasedHash === null ? labels : null,
       isActive: true,
       committable: 0n,
@@ -101,8 +104,10 @@ export class BudgetJobs {
     return spent;
   }
 
-  #charge({ seq, at, labels, erasedHash, credits, usages, moves }: StoredEntry): JobChange {
-    const job = { startSeq: seq, startedAt: at, labels: erasedHash === null ? labels : null };
+  #charge(entry: StoredEntry): JobChange {
+    const { seq, at, usedAt, labels, erasedHash, credits, usages, moves } = entry;
+    const startedAt = usedAt ?? at;
+    const job = { startSeq: seq, startedAt, labels: erasedHash === null ? labels : null };
     this.#charged.set(seq, { job, isCharge: true, credits, usages, refunded: 0n });
     return {
       job,

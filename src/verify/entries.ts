@@ -104,6 +104,7 @@ class EntriesAudit {
     this.#schedule = new Schedule(group.published, account, closed);
     this.#erasure = erasureOf(group, accountId);
     this.#replay = new Replay(
+      group.published,
       account,
       this.#grants,
       closed?.until ?? null,

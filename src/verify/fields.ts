@@ -2,6 +2,7 @@
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import type { Report } from './findings.ts';
 import { CHANGEABLE_TERMS, GRANT_DETAILS } from './grant-terms.ts';
+import { returnsExpired } from './late-usage.ts';
 import { ENTRY_RULES, type Named } from './moves.ts';
 import { PAYMENT_DETAILS, TERMS } from './purchase-terms.ts';
 
@@ -59,7 +60,7 @@ export function checkFields(entry: Entry, report: Report) {
   };
   for (const [what, value] of Object.entries(named))
     if (kind !== 'REFUND' || what !== 'reservation')
-      expect(what, names.includes(what as Named), value !== null);
+      expect(what, names.includes(what as Named) && !isForUsage(what, entry), value !== null);
   expect('rate card', isPriced(kind), entry.rateCardVersion !== null);
   expect('plan moved from', kind === 'PLAN_CHANGE', entry.previousPlanId !== null);
   expect('expiry', kind === 'RESERVE' || kind === 'EXTEND', entry.expiresAt !== null);
@@ -67,12 +68,29 @@ export function checkFields(entry: Entry, report: Report) {
   if (entry.late && kind !== 'COMMIT') report(`a ${kind} is not late`);
   if (entry.final !== null && kind !== 'COMMIT') report(`a ${kind} is not final`);
   checkAsked(entry, report);
+  checkUsage(entry, report);
   const expectOnly = (allowed: readonly string[], stated: object) => {
     for (const name of Object.keys(stated))
       if (!allowed.includes(name)) report(`a ${kind} does not state a ${name}`);
   };
   expectOnly(DETAILS[kind] ?? [], entry.details);
   expectOnly(PERSONAL[kind] ?? [], entry.personal);
+}
+
+/** What returns for late usage is of no purchase. */
+const isForUsage = (what: string, entry: Entry): boolean =>
+  what === 'purchase' && returnsExpired(entry);
+
+/** The kinds of entries that can be late usage, or for it. */
+const OF_USAGE: ReadonlySet<EntryKind> = new Set(['RESERVE', 'CHARGE', 'COMMIT', 'REINSTATE']);
+
+/** What returns of purchases is issued again, and what returns for late usage had expired. */
+function checkUsage(entry: Entry, report: Report) {
+  const { kind, usedAt, moves } = entry;
+  if (usedAt !== null && !OF_USAGE.has(kind)) report(`a ${kind} is no usage of another time`);
+  const isReturn = returnsExpired(entry);
+  if (kind === 'REINSTATE' && moves.some(({ from }) => (from === 'expired') !== isReturn))
+    report(`a ${kind} of ${isReturn ? 'late usage' : 'a purchase'} does not move that`);
 }
 
 /** Whether the entry is about a price or about what one was charged for. */

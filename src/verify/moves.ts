@@ -103,7 +103,7 @@ export const ENTRY_RULES: Readonly<Record<EntryKind, EntryRule>> = {
   CLAW_BACK: byService(['grant', 'purchase'], ['available to issued', 'owed to issued']),
   REINSTATE: byService(
     ['grant', 'purchase'],
-    ['issued to available', 'issued to expired', 'issued to owed'],
+    ['issued to available', 'issued to expired', 'issued to owed', 'expired to available'],
   ),
   RESERVE: by('Reserve', ['reservation'], RESERVE_MOVES),
   RAISE: by('RaiseReservation', ['reservation'], RESERVE_MOVES),

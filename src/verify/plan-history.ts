@@ -46,5 +46,5 @@ export class PlanHistory {
 }
 
 /** Whether the plan that an entry names is that of an earlier entry, and not the account's. */
-export const isOfAnother = ({ kind }: Entry): boolean =>
+export const isOfAnother = ({ kind }: Pick<Entry, 'kind'>): boolean =>
   kind === 'REFUND' || (kind !== 'RESERVE' && ENTRY_RULES[kind].names.includes('reservation'));

@@ -109,6 +109,17 @@ export class Published {
     return later.some((overage) => overage !== null) ? null : false;
   }
 
+  /** How late usage may be by this version of a plan's terms, in milliseconds; 0: not at all. Null: there is none. */
+  lateUsage(planId: string, version: number): number | null {
+    const [own] = this.#terms.from(planId, version);
+    return own?.version === version ? lateUsageOf(own.terms) : null;
+  }
+
+  /** The same of this version and those since. */
+  lateUsages(planId: string, from: number): readonly number[] {
+    return this.#terms.from(planId, from).map(({ terms }) => lateUsageOf(terms));
+  }
+
   /** Whether an account under this plan, at this version or a later one, may have had no allowance. */
   mayLackAllowance(planId: string, from: number): boolean {
     return this.#terms.from(planId, from).some(({ terms }) => periodOf(terms) === null);
@@ -170,3 +181,15 @@ const periodOf = (terms: unknown): string | null =>
 /** Null without overage, and of terms that cannot be read: their hash is wrong, and reported. */
 const overageOf = (terms: unknown): { readonly limit: string } | null =>
   overageTerms.safeParse(terms).data?.terms.overage ?? null;
+
+const lateUsageTerms = z.object({
+  terms: z.object({ late_usage: z.string().regex(/^[1-9]\d*[smhd]$/) }),
+});
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 };
+
+/** In milliseconds; 0 without any. */
+function lateUsageOf(terms: unknown): number {
+  const text = lateUsageTerms.safeParse(terms).data?.terms.late_usage ?? '0s';
+  return Number(text.slice(0, -1)) * (UNIT_MS[text.slice(-1)] ?? 0);
+}

@@ -12,12 +12,13 @@ import { GrantStates } from './grant-states.ts';
 import { GrantTerms } from './grant-terms.ts';
 import { Imports } from './imports.ts';
 import { instant } from './instant.ts';
+import { LateUsage, type Windows } from './late-usage.ts';
 import { LimitedGrants } from './limited-grants.ts';
 import { BucketSums, findMoveError, overageUsed } from './moves.ts';
 import { PlanHistory } from './plan-history.ts';
 import { RefundGrants } from './refund-grants.ts';
 import { VoidedGrants } from './voided-grants.ts';
-import { monthNamed } from './zone-periods.ts';
+import { intervalAt, monthNamed } from './zone-periods.ts';
 
 export class Replay {
   readonly account: Account;
@@ -30,6 +31,7 @@ export class Replay {
   readonly #refundGrants: RefundGrants;
   readonly #limitedGrants: LimitedGrants;
   readonly #imports: Imports;
+  readonly #late: LateUsage;
   readonly #grants: ReadonlyMap<bigint, Grant>;
   /** The end of the last closed month: the account's time is not before it. */
   readonly #closedUntil: number | null;
@@ -41,11 +43,14 @@ export class Replay {
   #at: number;
   /** Overage of the month of `#at`. */
   #overage = 0n;
-  /** Times of entries that used overage, by their seq. */
+  /** Overage of the month before that. */
+  #overageBefore = 0n;
+  /** When entries used overage, by their seq. */
   readonly #overageAt = new Map<bigint, number>();
   readonly #plans = new PlanHistory();
 
   constructor(
+    windows: Windows,
     account: Account,
     grants: ReadonlyMap<bigint, Grant>,
     closedUntil: number | null,
@@ -65,6 +70,7 @@ export class Replay {
     this.#refundGrants = new RefundGrants(current, this.sums);
     this.#limitedGrants = new LimitedGrants(current);
     this.#imports = new Imports(current, this.sums);
+    this.#late = new LateUsage(windows, account, grants);
   }
 
   /** Credits of each grant that refunds issued again as a new grant. */
@@ -79,6 +85,7 @@ export class Replay {
     checkFields(entry, report);
     this.#checkCredits(entry, report);
     this.#plans.apply(entry, report);
+    this.#late.apply(entry, report);
     if (entry.kind === 'GRANT' || entry.kind === 'PURCHASE') this.#checkNewGrant(entry, report);
     if (entry.kind === 'UPDATE_GRANT') this.#checkUpdate(entry, report);
     this.voided.apply(entry, report);
@@ -92,6 +99,7 @@ export class Replay {
   /** Passes over an entry that cannot be read. */
   skip(seq: bigint) {
     this.#seq = seq;
+    this.#late.skip();
   }
 
   /** Compares the account's row with the replayed entries. */
@@ -102,6 +110,7 @@ export class Replay {
     this.voided.finish(this.#report);
     this.terms.finish(this.#report);
     this.#imports.finish(this.#report);
+    this.#late.finish(this.#report);
     if (account.seq !== this.#seq)
       this.#report(`seq is ${account.seq}, the newest entry is ${this.#seq}`);
     const until = Math.max(this.#at, this.#closedUntil ?? this.#at);
@@ -116,6 +125,10 @@ export class Replay {
     compare('remaining', account.remaining, total.available + total.reserved);
     compare('reserved', account.reserved, total.reserved);
     compare('overage', account.overage, overage);
+    const { overageBefore } = account;
+    const before = this.#isSameMonth(until, this.#at) ? this.#overageBefore : 0n;
+    // It is kept only as long as late usage can add to it.
+    if (overageBefore !== null) compare('overage_before', overageBefore, before);
     compare('overage_reserved', account.overageReserved, total.overage_reserved);
     compare('owed', account.owed, -total.owed);
     compare('grant_count', account.grantCount, this.grantCount, 'the entries say');
@@ -127,7 +140,11 @@ export class Replay {
     if (entry.seq !== this.#seq + 1n)
       report(this.#seq === 0n ? 'is the first entry' : `comes right after entry ${this.#seq}`);
     if (entry.at < this.#at) report(`its time ${instant(entry.at)} is before ${instant(this.#at)}`);
-    if (!this.#isSameMonth(entry.at, this.#at)) this.#overage = 0n;
+    if (!this.#isSameMonth(entry.at, this.#at)) {
+      const { from } = intervalAt(this.account.timeZones, 'MONTH', entry.at);
+      this.#overageBefore = this.#isSameMonth(from - 1, this.#at) ? this.#overage : 0n;
+      this.#overage = 0n;
+    }
     this.#seq = entry.seq;
     this.#at = entry.at;
   }
@@ -191,7 +208,8 @@ export class Replay {
     if (entry.kind === 'VOID_GRANT') this.states.void(entry.grantId ?? 0n, this.voided);
     for (const move of entry.moves) {
       const grant = this.terms.current.get(move.grantId);
-      const error = findMoveError(entry.kind, move, entry.at, grant);
+      const at = this.#late.timeOf(entry, move);
+      const error = findMoveError(entry.kind, move, at, grant);
       if (error) report(error);
       const isOwed = move.from === 'owed' || move.to === 'owed';
       if (entry.grantId !== null && move.grantId !== entry.grantId && !isOwed)
@@ -200,13 +218,15 @@ export class Replay {
       if (overdraft) report(overdraft);
       this.states.apply(entry, move, this.sums);
       if (entry.kind === 'CLAW_BACK') this.sums.addClawedBack(move.grantId, move.credits);
-      if (entry.kind === 'REINSTATE') this.#reinstate(move, report);
+      if (entry.kind === 'REINSTATE' && entry.usedAt === null) this.#reinstate(move, report);
       used += overageUsed(move);
     }
-    if (used > 0n) this.#overageAt.set(entry.seq, entry.at);
-    // A refund of an earlier month's overage does not change this month's.
-    const usedAt = entry.refundedSeq === null ? entry.at : this.#overageAt.get(entry.refundedSeq);
+    const own = entry.usedAt ?? entry.at;
+    if (used > 0n) this.#overageAt.set(entry.seq, own);
+    // A refund of an earlier month's overage does not change this month's, nor does late usage of it.
+    const usedAt = entry.refundedSeq === null ? own : this.#overageAt.get(entry.refundedSeq);
     if (usedAt === undefined || this.#isSameMonth(usedAt, entry.at)) this.#overage += used;
+    else if (used > 0n) this.#overageBefore += used;
   }
 
   #isSameMonth(one: number, other: number): boolean {

@@ -14,6 +14,7 @@ export type ReservationEntry = Pick<
   | 'credits'
   | 'late'
   | 'final'
+  | 'usedAt'
   | 'expiresAt'
   | 'overCommitPolicy'
 >;
@@ -35,6 +36,8 @@ export class ReservationReplay {
   returned = 0n;
   late = false;
   createdAt = 0;
+  /** Null: it does not say when its work was done. */
+  usedAt: number | null = null;
   expiresAt = 0;
 
   get held(): bigint {
@@ -85,12 +88,14 @@ export class ReservationReplay {
     else this.allocations.set(grantId, before - credits);
   }
 
-  #reserve({ seq, caller, credits, at, expiresAt, overCommitPolicy }: ReservationEntry) {
+  #reserve(entry: ReservationEntry) {
+    const { seq, caller, credits, at, usedAt, expiresAt, overCommitPolicy } = entry;
     this.state = 'ACTIVE';
     this.entrySeq = seq;
     this.caller = caller;
     this.reserved = credits;
     this.createdAt = at;
+    this.usedAt = usedAt;
     this.expiresAt = expiresAt ?? 0;
     this.policy = overCommitPolicy;
   }

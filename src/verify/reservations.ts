@@ -209,11 +209,14 @@ function checkReservation(
   compare('late', reservation.late, replay.late);
   compare('entry_seq', reservation.entrySeq, replay.entrySeq);
   compare('created_at', instant(reservation.createdAt), instant(replay.createdAt));
+  compare('used_at', textOf(reservation.usedAt), textOf(replay.usedAt));
   compare('expires_at', instant(reservation.expiresAt), instant(replay.expiresAt));
   compare('over_commit_policy', reservation.overCommitPolicy, replay.policy);
   compareByGrant('holds', reservation.allocations, replay.allocations, report);
   compareByGrant('gave back', reservation.expiredAllocations, replay.expired, report);
 }
+
+const textOf = (at: number | null): string => (at === null ? 'not said' : instant(at));
 
 function compareByGrant(
   verb: string,

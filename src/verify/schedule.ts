@@ -11,7 +11,7 @@ import { instant } from './instant.ts';
 import { overageUsed } from './moves.ts';
 import { isOfAnother } from './plan-history.ts';
 import type { Published } from './published.ts';
-import { monthEnd, monthNamed } from './zone-periods.ts';
+import { intervalAt, monthEnd, monthNamed } from './zone-periods.ts';
 
 /** The months of an account that have a statement. */
 export type ClosedMonths = {
@@ -54,6 +54,10 @@ export class Schedule {
   #overageReserved = 0n;
   /** The most overage there ever was: a limit that is lowered never goes below what is used. */
   #mostUsed = 0n;
+  #mostOverage = 0n;
+  /** What late usage has added to months that were over, by their end. */
+  readonly #lateOverage = new Map<number, bigint>();
+  #mostLateOverage = 0n;
   /** The end of the first month with overage that is not closed. */
   #openMonth: number | null = null;
   /** The last postpaid plan it lived under in the month to close. Null: none since a month was closed, or not known. */
@@ -85,17 +89,35 @@ export class Schedule {
       const { from, to, credits } = move;
       if (from === 'overage_reserved') this.#overageReserved -= credits;
       if (to === 'overage_reserved') this.#overageReserved += credits;
-      if (overageUsed(move) !== 0n && at >= this.#closedUntil)
-        this.#openMonth ??= this.#endOfMonth(at);
+      if (overageUsed(move) !== 0n && (entry.usedAt ?? at) >= this.#closedUntil)
+        this.#openMonth ??= this.#endOfMonth(entry.usedAt ?? at);
+      if (entry.usedAt !== null) this.#followLate(at, entry.usedAt, overageUsed(move));
     }
-    const used = overageAfter + this.#overageReserved;
+    // While late usage can be added to it, a month counts together with what is reserved in the next.
+    if (overageAfter > this.#mostOverage) this.#mostOverage = overageAfter;
+    const used = this.#mostOverage + this.#mostLateOverage + this.#overageReserved;
     if (used > this.#mostUsed) this.#mostUsed = used;
+  }
+
+  /** Late overage of a month that was over is in the overage after no entry. */
+  #followLate(at: number, usedAt: number, used: bigint) {
+    const end = this.#endOfMonth(usedAt);
+    if (used <= 0n || at < end) return;
+    const late = (this.#lateOverage.get(end) ?? 0n) + used;
+    this.#lateOverage.set(end, late);
+    if (late > this.#mostLateOverage) this.#mostLateOverage = late;
   }
 
   /** The end of the month that contains `at`. */
   #endOfMonth(at: number): number {
     const { timeZones } = this.#account;
     return monthEnd(timeZones, monthNamed(timeZones, at));
+  }
+
+  /** The end of the month that is to be closed next: the newest end of a month by the time when that is due. */
+  get #monthToClose(): number | null {
+    const { statementDueAt, timeZones } = this.#account;
+    return statementDueAt === null ? null : intervalAt(timeZones, 'MONTH', statementDueAt).from;
   }
 
   finish(report: Report) {
@@ -107,8 +129,9 @@ export class Schedule {
   /** A month is priced by the last postpaid plan of an open account in it. Closing a month begins anew. */
   #followPrices(entry: Entry) {
     const { at, planId, planVersion } = entry;
-    const { statementDueAt, closedAt } = this.#account;
-    if (isOfAnother(entry) || statementDueAt === null || at >= statementDueAt) return;
+    const { closedAt } = this.#account;
+    const end = this.#monthToClose;
+    if (isOfAnother(entry) || end === null || at >= end) return;
     if (at <= this.#closedAt || (closedAt !== null && at > closedAt)) return;
     const bills = this.#published.billsOverage(planId, planVersion);
     if (bills !== false) this.#pricedBy = bills ? planId : null;
@@ -213,23 +236,30 @@ export class Schedule {
     const isPostpaid = state === 'OPEN' && this.#published.hasOverage(planId, version);
     if (statementPlanId !== null && !this.#versions.has(statementPlanId))
       report(`statement_plan_id is ${statementPlanId}, it never lived under that plan`);
-    if (this.#openMonth !== null && (dueAt === null || dueAt > this.#openMonth))
+    const end = this.#monthToClose;
+    if (this.#openMonth !== null && (end === null || end > this.#openMonth))
       reportDue(`overage is to be billed from ${instant(this.#openMonth)} on`);
-    if (dueAt === null) {
+    if (dueAt === null || end === null) {
       if (isPostpaid) reportDue('and the plan bills overage');
       return;
     }
-    if (dueAt !== this.#endOfMonth(dueAt - 1)) reportDue('which is no end of a month');
-    if (dueAt <= this.#closedUntil || dueAt <= openedAt) reportDue('that month is closed');
+    if (dueAt !== end && !this.#windows().includes(dueAt - end))
+      reportDue('which is no end of a month, nor so long after one as usage may be late');
+    if (end <= this.#closedUntil || end <= openedAt) reportDue('that month is closed');
     if (this.#pricedBy !== null && statementPlanId !== this.#pricedBy)
       report(
         `statement_plan_id is ${statementPlanId ?? 'none'}, its month to close is priced by ${this.#pricedBy}`,
       );
     if (!isPostpaid) return;
-    if (dueAt > this.#endOfMonth(lastAt)) reportDue('that month has not begun');
+    if (end > this.#endOfMonth(lastAt)) reportDue('that month has not begun');
     // A month that has ended is priced by the plan it ended under.
-    if (this.#pricedBy === null && lastAt < dueAt && statementPlanId !== planId)
+    if (this.#pricedBy === null && lastAt < end && statementPlanId !== planId)
       report(`statement_plan_id is ${statementPlanId ?? 'none'}, it lives under ${planId}`);
+  }
+
+  /** How late usage may ever have been under its plans. */
+  #windows(): readonly number[] {
+    return [...this.#versions.keys()].flatMap((planId) => this.#published.lateUsages(planId, 1));
   }
 }
 

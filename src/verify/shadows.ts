@@ -24,6 +24,8 @@ type Sums = { spent: bigint; reserved: bigint };
 type Use = ReturnType<typeof shadowUse.read>;
 /** A decision, but for its moves. */
 type Decided = { readonly seq: bigint; readonly at: number; readonly refundedSeq: bigint | null };
+/** What its content says of it. */
+type Content = { readonly moves: readonly Move[]; readonly usedAt: number | null };
 
 export async function checkShadows(group: AccountGroup): Promise<void> {
   const uses = new Map<string, Use | null>();
@@ -47,7 +49,7 @@ export async function checkShadows(group: AccountGroup): Promise<void> {
     const replay =
       replays.get(accountId) ?? new Replay(account, uses.get(accountId)?.sinceSeq ?? 0n);
     replays.set(accountId, replay);
-    replay.add({ seq, ...decided }, movesOf(content, kind, report), report);
+    replay.add({ seq, ...decided }, readDecision(content, kind, report), report);
   }
   for (const [accountId, use] of uses) {
     const report = (what: string) => group.findings.add(accountId, `shadow mode: ${what}`);
@@ -71,12 +73,12 @@ function readUse(row: Row, { findings }: AccountGroup): Use | null {
   }
 }
 
-function movesOf(content: StoredContent, kind: EntryKind, report: Report): readonly Move[] {
+function readDecision(content: StoredContent, kind: EntryKind, report: Report): Content {
   try {
-    return readContent(content, kind).moves;
+    return readContent(content, kind);
   } catch (error) {
     report(`its content cannot be read: ${error instanceof Error ? error.message : error}`);
-    return [];
+    return { moves: [], usedAt: null };
   }
 }
 
@@ -84,7 +86,7 @@ class Replay {
   readonly #timeZones: Account['timeZones'];
   readonly #sinceSeq: bigint;
   readonly #grants = new Map<bigint, Sums>();
-  /** When decisions used overage: a refund in a later month leaves that month's count as it is. */
+  /** When overage was used: late usage, or a refund in a later month, leaves the count of the month of then as it is. */
   readonly #overageAt = new Map<bigint, number>();
   #seq = BEFORE_FIRST;
   #overage = 0n;
@@ -98,7 +100,7 @@ class Replay {
     this.#sinceSeq = sinceSeq;
   }
 
-  add({ seq, at, refundedSeq }: Decided, moves: readonly Move[], report: Report) {
+  add({ seq, at, refundedSeq }: Decided, { moves, usedAt: own }: Content, report: Report) {
     if (seq !== this.#seq + 1n) report(`follows ${this.#seq}`);
     this.#seq = seq;
     const isCounted = seq > this.#sinceSeq;
@@ -107,9 +109,9 @@ class Replay {
       this.#overage = 0n;
       this.#overageMonth = month;
     }
-    const usedAt = this.#overageAt.get(refundedSeq ?? 0n) ?? at;
+    const usedAt = this.#overageAt.get(refundedSeq ?? 0n) ?? own ?? at;
     for (const move of moves) {
-      if (move.grantId === 0n) this.#addOverage(seq, at, move, this.#monthOf(usedAt) === month);
+      if (move.grantId === 0n) this.#addOverage(seq, usedAt, move, this.#monthOf(usedAt) === month);
       else this.#addToGrant(move, isCounted);
     }
   }
@@ -125,13 +127,13 @@ class Replay {
     if (isLeft(to)) sums.spent -= credits;
   }
 
-  #addOverage(seq: bigint, at: number, move: Move, isOfMonth: boolean) {
+  #addOverage(seq: bigint, usedAt: number, move: Move, isOfMonth: boolean) {
     const { from, to, credits } = move;
     if (to === 'overage_reserved') this.#overageReserved += credits;
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     const used = overageUsed(move);
     if (used === 0n) return;
-    this.#overageAt.set(seq, at);
+    this.#overageAt.set(seq, usedAt);
     if (isOfMonth && seq > this.#sinceSeq) this.#overage += used;
   }
 

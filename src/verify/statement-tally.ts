@@ -4,8 +4,9 @@
  * the first usage 0 to 3, and so on. What a commit pays of a usage is the overlap of their intervals.
  */
 import type { Account } from '../ledger/account.ts';
-import type { Move } from '../ledger/entry.ts';
+import type { EntryKind, Move } from '../ledger/entry.ts';
 import { OVERAGE } from './moves.ts';
+import { isOfAnother } from './plan-history.ts';
 import { monthNamed } from './zone-periods.ts';
 
 export type Usage = {
@@ -19,7 +20,11 @@ export type Usage = {
 export type StatementEntry = {
   readonly seq: bigint;
   readonly at: number;
-  readonly kind: string;
+  /** When its usage counts, where that is another time. */
+  readonly usedAt: number | null;
+  readonly planId: string;
+  readonly planVersion: number;
+  readonly kind: EntryKind;
   readonly moves: readonly Move[];
   readonly usages: readonly Usage[];
   /** For a commit without usages: those of its reservation. */
@@ -51,11 +56,16 @@ export type Month = {
   lastSeq: bigint;
 };
 
+/** The plan of an account, in a version of its terms. */
+export type PlanAt = { readonly planId: string; readonly planVersion: number };
+
 /** An entry that will be refunded, with the credits refunded so far. */
 type Refundable = { readonly month: string; readonly shares: readonly Usage[]; refunded: bigint };
 
 export class StatementTally {
   readonly months = new Map<string, Month>();
+  /** By month: the plan that the account had at its end, as far as entries of the month say. In order. */
+  readonly plans = new Map<string, PlanAt>();
   readonly #refundable = new Map<bigint, Refundable>();
   readonly #timeZones: Account['timeZones'];
 
@@ -81,9 +91,12 @@ export class StatementTally {
 
   /** Counts the account's next entry. */
   add(entry: StatementEntry) {
-    const name = monthNamed(this.#timeZones, entry.at);
+    const recorded = monthNamed(this.#timeZones, entry.at);
+    this.month(recorded).lastSeq = entry.seq;
+    const { planId, planVersion, usedAt } = entry;
+    if (!isOfAnother(entry)) this.plans.set(recorded, { planId, planVersion });
+    const name = usedAt === null ? recorded : monthNamed(this.#timeZones, usedAt);
     const month = this.month(name);
-    month.lastSeq = entry.seq;
     if (entry.kind === 'REFUND') return this.#addRefund(entry, name);
     if (entry.kind === 'PAY_OWED') month.owedPaid += total(entry.moves);
     if (!['CHARGE', 'COMMIT', 'IMPORT'].includes(entry.kind)) return;

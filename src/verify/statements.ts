@@ -13,8 +13,14 @@ import { instant } from './instant.ts';
 import type { ClosedMonths } from './schedule.ts';
 import type { InRange, Snapshot } from './snapshot.ts';
 import { checkBill } from './statement-bill.ts';
-import { type Month, type StatementEntry, StatementTally, type Usage } from './statement-tally.ts';
-import { monthEnd, monthNamed } from './zone-periods.ts';
+import {
+  type Month,
+  type PlanAt,
+  type StatementEntry,
+  StatementTally,
+  type Usage,
+} from './statement-tally.ts';
+import { intervalAt, monthEnd, monthNamed } from './zone-periods.ts';
 
 /** By account with statements. Later entries cannot be before the end of the last closed month. */
 export async function loadClosedMonths(
@@ -43,14 +49,14 @@ const COMMIT = kindCodes('COMMIT');
  */
 const entriesWithReserved = (inRange: InRange) => `
   with own as (
-    select account_id, seq, at, kind, content, refunded_seq, reservation_id,
+    select account_id, seq, at, kind, content, refunded_seq, reservation_id, plan_id, plan_version,
       case when kind = ${COMMIT} then sum(credits) filter (where kind = ${COMMIT}) over (
         partition by account_id, reservation_id order by seq
         rows between unbounded preceding and 1 preceding) end as committed_before
     from entries where ${inRange('account_id')}
       and account_id in (select account_id from statements where ${inRange('account_id')})
   )
-  select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.content, t.refunded_seq,
+  select t.account_id, t.seq, ${millis('t.at', 'at')}, t.kind, t.content, t.refunded_seq, t.plan_id, t.plan_version,
     t.committed_before, r.content -> 'u' as reserved, f.seq is not null as will_be_refunded
   from own t
   left join (select distinct account_id, refunded_seq as seq from own) f using (account_id, seq)
@@ -115,6 +121,9 @@ function toEntry(row: Row): StatementEntry | null {
   return {
     seq: BigInt(row['seq']!),
     at: row['at']!,
+    usedAt: content.usedAt,
+    planId: row['plan_id']!,
+    planVersion: row['plan_version']!,
     kind,
     moves: content.moves,
     usages: toUsages(content.usages),
@@ -143,6 +152,7 @@ function checkAccount(
     if (!statement) continue;
     const month = tally.month(statement.month);
     checkPeriod(account, statement, tally, report);
+    checkWindow(group, account, statement, tally, report);
     checkUsage(statement, month, report);
     checkOwed(statement, month, report);
     checkCategories(statement, month, grantsOf(group, accountId), report);
@@ -180,8 +190,25 @@ function checkPeriod(
   if (closedAt === null || closedAt < end) report(`its month ends at ${instant(end)}`);
   if (month < monthNamed(timeZones, openedAt))
     report(`the account was opened at ${instant(openedAt)}`);
-  if (statementDueAt !== null && statementDueAt <= end)
+  if (statementDueAt !== null && intervalAt(timeZones, 'MONTH', statementDueAt).from <= end)
     report(`statement_due_at is ${instant(statementDueAt)}`);
+}
+
+/** Late usage of the plan that the account had at the month's end could come until it was closed. */
+function checkWindow(
+  { published }: AccountGroup,
+  { timeZones }: Account,
+  { month, closedAt }: Statement,
+  { plans }: StatementTally,
+  report: Report,
+) {
+  let last: PlanAt | null = null;
+  for (const [name, plan] of plans) if (name <= month) last = plan;
+  if (!last || closedAt === null || !published.hasOverage(last.planId, last.planVersion)) return;
+  const window = Math.min(...published.lateUsages(last.planId, last.planVersion));
+  const until = monthEnd(timeZones, month) + window;
+  if (closedAt < until)
+    report(`it was closed at ${instant(closedAt)}, late usage could come until ${instant(until)}`);
 }
 
 function checkOwed({ owed, owedPaid }: Statement, month: Month, report: Report) {
@@ -237,7 +264,10 @@ function checkMissing(
   const closed = new Set(statements.map(({ month }) => month));
   const [first] = closed;
   if (first === undefined) return;
-  const until = statementDueAt === null ? null : monthNamed(timeZones, statementDueAt - 1);
+  const until =
+    statementDueAt === null
+      ? null
+      : monthNamed(timeZones, intervalAt(timeZones, 'MONTH', statementDueAt).from - 1);
   for (const [name, { overage, refundedEarlier }] of months) {
     const isDue = name > first && (until === null ? false : name < until);
     if (isDue && !closed.has(name) && (overage > 0n || refundedEarlier.size > 0))

@@ -1,6 +1,6 @@
 /**
  * What the entries of one account say of its usage rollups, independently of src/statements: every entry counts in
- * the hour of its own time, once for all and once for each of its labels.
+ * the hour in which its usage happened, once for all and once for each of its labels.
  */
 import type { Entry, Labels } from '../ledger/entry.ts';
 import { instant } from './instant.ts';
@@ -49,6 +49,7 @@ type UsedEntry = Pick<
   Entry,
   | 'seq'
   | 'at'
+  | 'usedAt'
   | 'kind'
   | 'moves'
   | 'usages'
@@ -144,7 +145,7 @@ export class UsageReplay {
     if (counting.length === 0) return;
     const places = this.#placesOf(entry.at, entry.labels);
     for (const { operation, count, credits, quantities = new Map() } of counting)
-      for (const { sums } of this.#rowsOf(entry.at, entry, operation, places)) {
+      for (const { sums } of this.#rowsOf(entry.usedAt ?? entry.at, entry, operation, places)) {
         sums.count += count;
         sums.credits += credits;
         for (const [name, each] of quantities)

@@ -50,6 +50,7 @@ const reserved: ReserveResponse = {
     createdAt: now,
     endedAt: undefined,
     planId: 'verts',
+    usedAt: undefined,
     overCommitPolicy: OverCommitPolicy.REJECT,
     rateCardVersion: 1n,
     reference: 'job-20261104',

@@ -119,6 +119,8 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('charge acme image.upscal scale_factor=8', 2),
     service('charge acme --credits 12 --count 3', 2),
     service('charge acme', 2),
+    service('charge acme --credits 12 --used-at yesterday', 2),
+    service('charge acme --credits 12 --used-at 2031-01-15T09:00:00Z --request-id late-1', 4),
     service('charge acme --credits 13 --request-id charge-2', 2),
     service('charge invoices extraction.result_per_file pages=2 --count 30', 6),
     stranger('charge acme --credits 1'),

@@ -70,6 +70,7 @@ export const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>
   'docs/cli.md': { 'source ': 'test/cli/program.test.ts', '': TYPED },
   'docs/trace.md': { '': TYPED },
   'docs/finance.md': { '': TYPED },
+  'docs/late-usage.md': { '': TYPED },
   'docs/entries.md': {
     'select ': 'test/documented-sql.test.ts',
     'scrip AccountService': 'test/docs/grpcurl.test.ts',

@@ -117,6 +117,8 @@ export class AccountStore {
       refunded: new Set(commands.flatMap((c) => (c.kind === 'Refund' ? [c.seq] : []))),
     };
     const namedGrants = new Set(commands.flatMap((c) => ('grantId' in c ? [c.grantId] : [])));
+    const usedAt = commands.flatMap((c) => ('usedAt' in c && c.usedAt !== null ? [c.usedAt] : []));
+    const lateSince = Math.min(...usedAt);
     const erases = commands.some(({ kind }) => kind === 'EraseAccountData');
     const purchases = this.purchases.filter((p) => commands.some((c) => isAbout(c, p)));
     const purchasedGrants = new Set(purchases.map(({ grantId }) => grantId));
@@ -145,7 +147,8 @@ export class AccountStore {
           namedGrants.has(g.grantId) ||
           reservedGrants.has(g.grantId) ||
           refundedGrants.has(g.grantId) ||
-          purchasedGrants.has(g.grantId),
+          purchasedGrants.has(g.grantId) ||
+          (g.expired > 0n && g.expiresAt !== null && g.expiresAt > lateSince),
       ),
       loadedUpTo,
       reservations,
@@ -219,8 +222,8 @@ export class AccountStore {
     for (const grant of changes.grants.changed) {
       const stored = this.grants.get(grant.grantId);
       const terms = changes.grantTerms.has(grant) ? grant : (stored ?? grant);
-      const { voided, voidOnReturn, priority, expiresAt, operations } = terms;
-      const columns = { voided, voidOnReturn, priority, expiresAt, operations };
+      const { voided, voidOnReturn, expired, priority, expiresAt, operations } = terms;
+      const columns = { voided, voidOnReturn, expired, priority, expiresAt, operations };
       this.grants.set(grant.grantId, { ...grant, ...columns });
     }
     for (const reservations of [changes.reservations.added, changes.reservations.changed])
@@ -256,7 +259,8 @@ export class AccountStore {
     const isStart = ({ kind, reservationId }: StoredEntry) =>
       kind === 'RESERVE' && reservationId === found.reservationId;
     const start = this.entries.find(isStart);
-    if (start && this.account.budgets) refundable.start = { seq: start.seq, at: start.at };
+    if (start && this.account.budgets)
+      refundable.start = { seq: start.seq, at: start.usedAt ?? start.at };
     return [refundable];
   }
 
@@ -277,7 +281,12 @@ export class AccountStore {
     const jobs = [
       ...commands.flatMap((c) =>
         c.kind === 'Reserve' || c.kind === 'Charge'
-          ? [{ job: { startSeq: seq + 1n, startedAt: at, labels: c.labels }, operations }]
+          ? [
+              {
+                job: { startSeq: seq + 1n, startedAt: c.usedAt ?? at, labels: c.labels },
+                operations,
+              },
+            ]
           : [],
       ),
       ...reservations.map((reservation) => ({

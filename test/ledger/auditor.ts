@@ -9,7 +9,7 @@ import type { Failure } from '../../src/failure.ts';
 import type { Entry, EntryKind, Move, StoredEntry } from '../../src/ledger/entry.ts';
 import { isLimited, isOpen } from '../../src/ledger/grant.ts';
 import { sealAgain } from '../../src/ledger/hash-chain.ts';
-import { monthNamed } from '../../src/verify/zone-periods.ts';
+import { intervalAt, monthNamed } from '../../src/verify/zone-periods.ts';
 import type { AccountStore } from './account-store.ts';
 import { termsOf } from './fixtures.ts';
 
@@ -68,7 +68,7 @@ const ALLOWED_MOVES: Record<EntryKind, readonly string[]> = {
   ],
   IMPORT: CONSUME_MOVES,
   CLAW_BACK: ['available>issued', 'owed>issued'],
-  REINSTATE: ['issued>available', 'issued>expired', 'issued>owed'],
+  REINSTATE: ['issued>available', 'issued>expired', 'issued>owed', 'expired>available'],
   PAY_OWED: ['available>owed'],
 };
 
@@ -103,11 +103,12 @@ export class Auditor {
   readonly #voidedUnissued = new Sums();
   readonly #toBeVoided = new Sums();
   readonly #voidedOnReturn = new Sums();
+  /** The month in which the usage of each entry counts. */
   readonly #months = new Map<bigint, string>();
   /** Those that entries gave the account. */
   #timeZones: { readonly zone: string; readonly at: number }[] = [];
   #openedAt = 0;
-  #overage = 0n;
+  readonly #overage = new Sums();
   #overageReserved = 0n;
   #owed = 0n;
   #last: Pick<Entry, 'seq' | 'at' | 'hash'> = { seq: 0n, at: 0, hash: new Uint8Array() };
@@ -128,13 +129,16 @@ export class Auditor {
       this.#toBeVoided.add(`${grantId}`, BigInt(details['void_on_return'] ?? 0));
     }
     for (const move of entry.moves) this.#applyMove(entry, move);
-    assert(this.#overage >= 0n, 'overage is below zero');
-    assert(this.#overage + this.#overageReserved <= this.limit, 'overage is beyond the limit');
+    const overage = this.#overage.get(this.#month(entry.at));
+    assert(overage >= 0n, 'overage is below zero');
+    assert(overage + this.#overageReserved <= this.limit, 'overage is beyond the limit');
+    const usedIn = this.#overage.get(this.#months.get(entry.seq) ?? '');
+    assert(usedIn <= this.limit, 'late overage is beyond the limit of its month');
     const remaining = this.#buckets.total('available/') + this.#buckets.total('reserved/');
     const reserved = this.#buckets.total('reserved/') + this.#overageReserved;
     assert.equal(entry.remainingAfter, remaining, `remaining after entry ${entry.seq}`);
     assert.equal(entry.reservedAfter, reserved, `reserved after entry ${entry.seq}`);
-    assert.equal(entry.overageAfter, this.#overage, `overage after entry ${entry.seq}`);
+    assert.equal(entry.overageAfter, overage, `overage after entry ${entry.seq}`);
     assert(this.#owed >= 0n, 'owed is below zero');
     assert.equal(entry.owedAfter, this.#owed, `owed after entry ${entry.seq}`);
     this.#checkConserved(remaining);
@@ -171,7 +175,7 @@ export class Auditor {
   /** Throws if a failure for lack of credits states other figures than the entries. */
   checkFailure({ reason, metadata }: Failure, limit: bigint, now: number) {
     if (reason !== 'INSUFFICIENT_CREDITS' && reason !== 'OVERAGE_LIMIT_REACHED') return;
-    const overage = this.#month(now) === this.#month(this.#last.at) ? this.#overage : 0n;
+    const overage = this.#overage.get(this.#month(now));
     const overageLeft = limit - overage - this.#overageReserved;
     const available = this.#buckets.total('available/') + (overageLeft > 0n ? overageLeft : 0n);
     assert.equal(metadata['available'], String(available), reason);
@@ -186,6 +190,7 @@ export class Auditor {
     assert.equal(account.reserved, this.#buckets.total('reserved/'));
     assert.equal(account.overageReserved, this.#overageReserved);
     assert.equal(account.owed, this.#owed);
+    if (account.overageBefore !== null) this.#checkOverageBefore(account);
     for (const grant of grants.values()) {
       const { grantId, remaining, reserved, state } = grant;
       const moved = this.#buckets.get(`voided/${grantId}`);
@@ -201,6 +206,8 @@ export class Auditor {
       const available = this.#buckets.get(`available/${grantId}`);
       assert.equal(reserved, this.#buckets.get(`reserved/${grantId}`), `grant ${grantId}`);
       assert.equal(remaining, available + reserved, `grant ${grantId}`);
+      const expired = this.#buckets.get(`expired/${grantId}`);
+      assert(grant.expired >= 0n && grant.expired <= expired, `grant ${grantId} expired`);
       const spent =
         this.#buckets.get(`consumed/${grantId}`) +
         this.#buckets.get(`expired/${grantId}`) +
@@ -245,6 +252,16 @@ export class Auditor {
     }
   }
 
+  #checkOverageBefore({ overageBefore, lastAt }: AccountStore['account']) {
+    const zones = this.#timeZones.length === 0 ? null : this.#timeZones;
+    const { from } = intervalAt(zones, 'MONTH', lastAt);
+    assert.equal(
+      overageBefore,
+      this.#overage.get(this.#month(from - 1)),
+      'overage of the month before',
+    );
+  }
+
   #checkChain(entry: StoredEntry) {
     assert.equal(entry.seq, this.#last.seq + 1n, 'seq has a gap');
     assert.equal(entry.kind === 'OPEN_ACCOUNT', entry.seq === 1n, 'it begins by being opened');
@@ -254,8 +271,7 @@ export class Auditor {
       sealAgain(entry, termsOf(entry), this.#last.hash).hash,
       'the hash chain is broken',
     );
-    if (this.#month(entry.at) !== this.#month(this.#last.at)) this.#overage = 0n;
-    this.#months.set(entry.seq, this.#month(entry.at));
+    this.#months.set(entry.seq, this.#month(entry.usedAt ?? entry.at));
     this.#last = entry;
   }
 
@@ -291,10 +307,12 @@ export class Auditor {
       this.#reissued.add(`${grantId}`, credits);
     if (from === 'overage_reserved') this.#overageReserved -= credits;
     if (to === 'overage_reserved') this.#overageReserved += credits;
-    if (concernsOverage && to === 'consumed') this.#overage += credits;
+    if (concernsOverage && to === 'consumed')
+      this.#overage.add(this.#months.get(seq) ?? '', credits);
     // A refund of an earlier month's overage does not lower this month's.
     const isOfThisMonth = this.#months.get(refundedSeq ?? 0n) === this.#month(at);
-    if (from === 'consumed' && to === 'overage' && isOfThisMonth) this.#overage -= credits;
+    if (from === 'consumed' && to === 'overage' && isOfThisMonth)
+      this.#overage.add(this.#month(at), -credits);
     if (reservationId !== null && kind !== 'REFUND') {
       if (from.endsWith('reserved'))
         this.#heldByReservation.add(`${reservationId}/${grantId}`, -credits);

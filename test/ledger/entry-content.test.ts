@@ -11,6 +11,7 @@ import { KIND_CODES } from '../../src/store/tables/codes.ts';
 const content = (change: Partial<EntryContent> = {}): EntryContent => ({
   moves: [],
   usages: [],
+  usedAt: null,
   late: false,
   final: null,
   asked: null,
@@ -176,6 +177,7 @@ const contents = fc
     kind: kinds,
     moves: fc.array(moves, { maxLength: 4 }),
     usages: fc.array(usages, { maxLength: 3 }),
+    usedAt: fc.option(fc.nat()),
     late: fc.boolean(),
     final: fc.boolean(),
     asked: fc.option(integers),

@@ -126,6 +126,7 @@ export const plan = (
     reservation: { ttlMs: ms('15m'), maxTtlMs: ms('24h'), graceMs: ms('5m') },
     refundExpired: 'breakage',
     payOwed: false,
+    lateUsageMs: 0,
     expiringNoticeMs: 0,
     timeZone: null,
     ...terms,
@@ -154,6 +155,7 @@ export const grant = (grantId: bigint, change: Partial<Grant> = {}): Grant => {
     reserved: 0n,
     voided: 0n,
     voidOnReturn: 0n,
+    expired: 0n,
     category: 'PAID',
     priority: 50,
     effectiveAt: START,
@@ -198,6 +200,7 @@ export const account = (change: Partial<Account> = {}): Account => ({
   scheduled: 0n,
   hasLimitedGrants: false,
   overage: 0n,
+  overageBefore: null,
   overageReserved: 0n,
   overageLimit: 0n,
   owed: 0n,
@@ -336,6 +339,7 @@ export const entry = (seq: bigint, change: Partial<UnsealedEntry> = {}): Unseale
   previousPlanId: null,
   rateCardVersion: 1,
   rateCardHash: 'card 1',
+  usedAt: null,
   late: false,
   final: null,
   asked: null,
@@ -437,6 +441,7 @@ export const reserve = (amount: Amount, change: Partial<Reserve> = {}): Command 
   reference: '',
   labels: {},
   criticality: 'CRITICAL',
+  usedAt: null,
   ...change,
 });
 
@@ -477,6 +482,7 @@ export const charge = (
   reference: '',
   labels: {},
   criticality: 'CRITICAL',
+  usedAt: null,
   ...change,
 });
 

@@ -65,6 +65,7 @@ const fields: { [Field in keyof UnsealedEntry]-?: fc.Arbitrary<UnsealedEntry[Fie
   previousPlanId: fc.option(planId),
   rateCardVersion: fc.option(fc.nat(9)),
   rateCardHash: name,
+  usedAt: fc.option(fc.nat()),
   late: fc.boolean(),
   final: fc.boolean(),
   asked: fc.option(credits),

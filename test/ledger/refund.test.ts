@@ -190,6 +190,7 @@ describe('a refund', () => {
       reference: 'job 7',
       labels: { team: 'blue', tier: 'gold' },
       criticality: 'CRITICAL',
+      usedAt: null,
     });
     store.run(at('2s'), refund(3n, 1n, { labels: { tier: 'none', why: 'blurred' } }));
     store.run(at('3s'), refund(3n, 1n, { reference: 'ticket 9' }));

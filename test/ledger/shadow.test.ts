@@ -23,6 +23,7 @@ import {
   commit,
   grant,
   grantCredits,
+  ms,
   origin,
   pages,
   plan,
@@ -205,6 +206,33 @@ test('what comes back pays nothing of what the account owes', () => {
   expect(shadow.decisions.map(({ kind }) => kind)).toEqual([
     ...['RESERVE', 'RELEASE', 'RESERVE', 'RELEASE'],
   ]);
+});
+
+test('late usage sees what its month has used', () => {
+  const february = Date.UTC(2026, 1, 1);
+  const real = book(
+    [],
+    {
+      plan: plan({ ...postpaid(20n), lateUsageMs: ms('3d') }),
+      account: account({
+        ...{ shadow: SHADOW, overage: 15n, overageLimit: 20n },
+        statementDueAt: february + ms('3d'),
+        statementPlanId: 'test',
+      }),
+    },
+    february,
+  );
+  const shadow = new Shadow(noUse('acme', START), [], []);
+  const decided = (credits: bigint) => {
+    decideInShadow(real, shadow, charge(credits, null, { usedAt: february - 1 }), origin);
+    return shadow.decisions.at(-1)?.refusal?.reason ?? null;
+  };
+  expect(decided(6n)).toBe('OVERAGE_LIMIT_REACHED');
+  expect(decided(5n)).toBeNull();
+  // It is no overage of the month that runs, and nor is its refund.
+  expect(shadow.use.overage).toBe(0n);
+  decideInShadow(real, shadow, refund(shadow.use.seq, 5n), origin);
+  expect(shadow.use.overage).toBe(0n);
 });
 
 describe('what is used', () => {

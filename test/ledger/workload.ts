@@ -81,6 +81,13 @@ const amounts = fc.oneof(
 const labels = fc.constantFrom<Labels>({}, {}, { user: 'ann' }, { user: 'ann' }, { user: 'bob' });
 const upTo = (length: string) => fc.integer({ min: 1, max: ms(length) });
 
+/** How long before it is charged work was done. `withTarget` makes an instant of it. */
+const usedBefore = fc.oneof(
+  { weight: 12, arbitrary: fc.constant(null) },
+  { weight: 1, arbitrary: upTo('20h') },
+  { weight: 2, arbitrary: upTo('12d') },
+);
+
 const reserving = (ttlMs: fc.Arbitrary<number | null>) =>
   fc
     .record({
@@ -94,6 +101,7 @@ const reserving = (ttlMs: fc.Arbitrary<number | null>) =>
       ttlMs,
       criticality: fc.constantFrom('CRITICAL' as const, 'CRITICAL' as const, 'SHEDDABLE' as const),
       labels,
+      usedAt: usedBefore,
     })
     .map(({ amount, ...terms }) => reserve(amount, terms));
 const reserveCommands = reserving(fc.option(fc.oneof(upTo('10m'), upTo('26h')), { freq: 2 }));
@@ -104,8 +112,8 @@ const commitCommands = fc
 const raiseCommands = amounts.map((amount) => raise('', amount));
 const extendCommands = fc.constantFrom('1s', '10m', '20h', '30h').map((ttl) => extend('', ttl));
 const chargeCommands = fc
-  .tuple(amounts, labels)
-  .map(([amount, labels]) => charge(amount, null, { labels }));
+  .tuple(amounts, labels, usedBefore)
+  .map(([amount, labels, usedAt]) => charge(amount, null, { labels, usedAt }));
 const refundCommands = fc
   .option(fc.bigInt(1n, 30n), { nil: 'all' as const })
   .map((credits) => refund(0n, credits));
@@ -341,6 +349,7 @@ const terms: fc.Arbitrary<Partial<Terms>> = fc.record({
   ),
   refundExpired: fc.constantFrom('breakage', 'new_grant'),
   payOwed: fc.boolean(),
+  lateUsageMs: fc.constantFrom(0, 0, ms('2d'), ms('10d')),
   expiringNoticeMs: fc.constantFrom(0, ms('5d')),
   overage: fc.constantFrom(null, null, { limit: 25n, rates: null }, { limit: 90n, rates: null }),
   lowBalanceLevels: levels,
@@ -397,6 +406,9 @@ export function withTarget(
   now: number,
 ): Command | null {
   switch (command?.kind) {
+    case 'Charge':
+    case 'Reserve':
+      return command.usedAt === null ? command : { ...command, usedAt: now - command.usedAt };
     case 'Commit':
     case 'Release':
     case 'RaiseReservation':

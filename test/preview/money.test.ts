@@ -33,10 +33,12 @@ operations:
 
 const BILLED = plan('billed', line(TIERS));
 const EXPENSIVE_TIERS = plan('billed', line('[{ price: "0.03" }]'));
+const LATE_USAGE = 'late_usage: 3d\n';
 const FILES = {
   tiers: EXPENSIVE_TIERS,
   prices: plan('billed', line(TIERS), 3),
   prepaid: plan('billed', ''),
+  late: plan('late', `${LATE_USAGE}  ${line(TIERS)}`, 1, 10),
   postpaid: plan('upfront', line('[{ price: "0.05" }]', 'volume', 'EUR'), 2, 30),
 };
 
@@ -46,7 +48,8 @@ const FEBRUARY = Date.UTC(2031, 1, 10);
 let scrip: TestService;
 let directory: string;
 beforeAll(async () => {
-  scrip = await startTestService({ plans: [planIn(BILLED), planIn(plan('upfront', ''))] });
+  const plans = [BILLED, plan('upfront', ''), FILES.late].map((text) => planIn(text));
+  scrip = await startTestService({ plans });
   directory = await mkdtemp(join(tmpdir(), 'scrip-preview-money-'));
   for (const [name, text] of Object.entries(FILES))
     await writeFile(join(directory, `${name}.yaml`), text);
@@ -187,6 +190,25 @@ test('--accounts-of bills the accounts of another plan by the file', async () =>
   expect(JSON.parse(stdout).accounts).toMatchObject([
     { account_id: 'upfront', bill_then: null, bill_now: { currency: 'USD', amount: '0.00' } },
   ]);
+});
+
+test('late usage, and what is refunded of it, is of the month in which it happened', async () => {
+  scrip.setNow(Date.UTC(2031, 2, 30));
+  await open('late', 'late');
+  scrip.setNow(Date.UTC(2031, 3, 2));
+  await charge('late', 30n);
+  const late = await scrip.billing.charge({
+    accountId: 'late',
+    requestId: requestId(),
+    credits: 60n,
+    usedAt: new Date(Date.UTC(2031, 2, 31)),
+  });
+  await refund('late', late.entrySeq, 5n);
+  const overageIn = async (month: string) => {
+    const { stdout } = await runPreview('late.yaml', 'json', '--month', month);
+    return JSON.parse(stdout).accounts[0].overage_then;
+  };
+  expect([await overageIn('2031-03'), await overageIn('2031-04')]).toEqual(['50', '20']);
 });
 
 test('a closed month has the bill of its statement, even if the plan has other tiers now', async () => {

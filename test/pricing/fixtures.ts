@@ -64,6 +64,7 @@ terms:
   reservation: { ttl: 90s, max_ttl: 2h, grace: 0s }
   refund_expired: new_grant
   pay_owed: true
+  late_usage: 3d
   expiring_notice: 36h
 packs:
   - { pack_id: small, title: Small, credits: 100, price: 10 USD, validity: 12 months }

@@ -9,7 +9,7 @@ describe('ambiguous YAML is an error', () => {
       'title: A\ntitle: B',
       'line 4, column 1: duplicate key',
     ],
-    ['an operation listed twice', '  job.free:', '  job.flat:', 'line 79, column 3: duplicate key'],
+    ['an operation listed twice', '  job.free:', '  job.flat:', 'line 80, column 3: duplicate key'],
     [
       'YAML that does not parse',
       'overage: { limit: 10000 }',

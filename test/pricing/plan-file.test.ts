@@ -18,6 +18,7 @@ describe('a valid plan file is parsed', () => {
       reservation: { ttlMs: 90_000, maxTtlMs: 7_200_000, graceMs: 0 },
       refundExpired: 'new_grant',
       payOwed: true,
+      lateUsageMs: 3 * 24 * 3_600_000,
       expiringNoticeMs: 36 * 3_600_000,
       timeZone: null,
     });
@@ -36,6 +37,7 @@ describe('a valid plan file is parsed', () => {
       reservation: { ttlMs: 15 * 60_000, maxTtlMs: 24 * 3_600_000, graceMs: 5 * 60_000 },
       refundExpired: 'breakage',
       payOwed: false,
+      lateUsageMs: 0,
       expiringNoticeMs: 7 * 24 * 3_600_000,
       timeZone: null,
     });

@@ -162,6 +162,13 @@ describe('terms and packs are stored as JSON', () => {
     expect(planTermsFromJson(planTermsToJson(zoned)).terms).toEqual(zoned.terms);
   });
 
+  test('and late usage is stored where the plan takes it; without, the stored terms are those of before', () => {
+    expect(Object(planTermsToJson(everything)).terms).toMatchObject({ late_usage: '3d' });
+    const { terms } = Object(planTermsToJson(planIn(EVERYTHING.replace('  late_usage: 3d\n', ''))));
+    expect(terms).not.toHaveProperty('late_usage');
+    expect(planTermsFromJson(planTermsToJson(everything)).terms.lateUsageMs).toBe(259_200_000);
+  });
+
   test('and equal durations and prices have equal text, however a file wrote them', () => {
     const other = EVERYTHING.replace('2h', '120m').replace('10 USD', '10.00 USD');
     expect(planTermsToJson(planIn(other))).toEqual(planTermsToJson(everything));

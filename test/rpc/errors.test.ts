@@ -460,6 +460,17 @@ const causes: Readonly<Record<Reason, () => Promise<RpcError>>> = {
         system: 'billing-v1',
       }),
     ),
+  LATE_USAGE_NOT_ALLOWED: async () => {
+    const accountId = await scrip.open('verts');
+    return await errorOf(
+      scrip.billing.charge({
+        accountId,
+        requestId: requestId(),
+        credits: 1n,
+        usedAt: new Date(Date.now() - 3_600_000),
+      }),
+    );
+  },
   REQUEST_ARCHIVED: () => withArchived((own, request) => own.billing.charge(request)),
   ENTRY_ARCHIVED: () =>
     withArchived((own, { accountId }, seq) =>
@@ -493,6 +504,7 @@ const WITH_FIELDS: readonly string[] = [
   'QUANTITY_OUT_OF_RANGE',
   'MESSAGE_UNDECODABLE',
   'MONTH_NOT_RUNNING',
+  'LATE_USAGE_NOT_ALLOWED',
 ];
 const WITH_RETRY: readonly string[] = [
   'OVERLOADED',

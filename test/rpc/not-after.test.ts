@@ -31,6 +31,7 @@ const withNotAfter = (request: Uint8Array, at: number): Uint8Array => {
     reference: '',
     labels: new Map(),
     criticality: 0,
+    usedAt: undefined,
     notAfter: new Date(at),
   });
   return Buffer.concat([request, empty]);

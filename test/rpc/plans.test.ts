@@ -59,6 +59,7 @@ describe('GetPlan', () => {
         lateCommitGrace: { seconds: 0n, nanos: 0 },
         refundExpired: Terms_RefundExpired.NEW_GRANT,
         payOwed: true,
+        lateUsage: { seconds: 3n * 86_400n, nanos: 0 },
         expiringNotice: { seconds: 36n * 3_600n, nanos: 0 },
         timeZone: 'UTC',
       },

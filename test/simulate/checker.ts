@@ -146,6 +146,14 @@ class Checker {
     return this.#observed.entries[this.#position];
   }
 
+  /** The next entry that somebody asked for: what returns for late usage comes before it. */
+  get #nextAsked(): Entry | undefined {
+    const { entries } = this.#observed;
+    let position = this.#position;
+    while (returnsForUsage(entries[position])) position += 1;
+    return entries[position];
+  }
+
   /** What is due by the time of the next entry, or its request. */
   #nextUnit() {
     const entry = this.#next as Entry;
@@ -157,10 +165,10 @@ class Checker {
     if (seq > 0n) this.#settle(now);
     // What is due may be written by itself, before the next request of the same millisecond.
     if (state.seq > seq) this.#checkPending();
-    const next = this.#next;
+    const next = this.#nextAsked;
     if (next?.at?.getTime() === now && this.#isOfProvider(next)) this.#followProvider(next, now);
     else if (next?.at?.getTime() === now && next.requestId !== '') this.#decide(next, now);
-    else if (next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
+    else if (this.#next === entry) this.#fail(`nothing makes entry ${entryText(entry)}`);
   }
 
   /** Whether it follows from a payment at the provider, and from no request. */
@@ -524,6 +532,9 @@ class Checker {
     if (fresh > 1) this.#fail(`${key} was answered ${fresh} times as if it were new`);
   }
 }
+
+const returnsForUsage = (entry: Entry | undefined): boolean =>
+  entry?.kind === Entry_Kind.REINSTATE && entry.usedAt !== undefined;
 
 /** Refusals of requests that had been decided: checked by their request id. */
 /** Kinds of entries that a payment at the provider makes, beside PURCHASE. */

@@ -56,6 +56,8 @@ export type SimulatedPlan = {
   readonly graceMs: number;
   readonly refundExpired: 'breakage' | 'new_grant';
   readonly payOwed: boolean;
+  /** How many days usage can be late. 0: not at all. */
+  readonly lateDays: number;
   readonly noticeMs: number;
   readonly packs: readonly PlanPack[];
 };
@@ -102,6 +104,7 @@ const base = {
   graceMs: 5 * MINUTE,
   refundExpired: 'breakage',
   payOwed: false,
+  lateDays: 0,
   noticeMs: 0,
 } as const;
 
@@ -146,6 +149,7 @@ export const PLANS: readonly SimulatedPlan[] = [
       },
     },
     levels: [10],
+    lateDays: 2,
     packs: [small],
   },
   {
@@ -209,6 +213,7 @@ const toFile = (plan: SimulatedPlan) => ({
     },
     refund_expired: plan.refundExpired,
     pay_owed: plan.payOwed,
+    ...(plan.lateDays > 0 && { late_usage: `${plan.lateDays}d` }),
     expiring_notice: `${plan.noticeMs / 1_000}s`,
   },
   packs: plan.packs.map(({ packId, title, credits, price, validity }) => ({

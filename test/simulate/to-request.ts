@@ -173,6 +173,7 @@ export function toRequest(
         overCommitPolicy: policy as ReserveRequest['overCommitPolicy'],
         criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
         reference,
+        ...usedAtOf(spec, now),
       });
       return { $case: 'reserve', value };
     }
@@ -184,6 +185,7 @@ export function toRequest(
         ...amountOf(amount),
         criticality: sheddable ? Criticality.SHEDDABLE : Criticality.UNSPECIFIED,
         reference,
+        ...usedAtOf(spec, now),
       });
       return { $case: 'charge', value };
     }
@@ -240,6 +242,9 @@ const budgetOf = ({
       cap === null ? { $case: 'unlimited', value: true } : { $case: 'credits', value: BigInt(cap) },
   })),
 });
+
+const usedAtOf = ({ usedMs }: { readonly usedMs?: number }, now: number) =>
+  usedMs === undefined ? {} : { usedAt: new Date(now - usedMs) };
 
 function settingsOf({
   name,

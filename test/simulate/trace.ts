@@ -103,6 +103,8 @@ export type RequestSpec = {
       readonly sheddable: boolean;
       readonly reference: string;
       readonly user?: string;
+      /** How long ago the work was done. */
+      readonly usedMs?: number;
     }
   | {
       readonly do: 'charge';
@@ -110,6 +112,8 @@ export type RequestSpec = {
       readonly sheddable: boolean;
       readonly reference: string;
       readonly user?: string;
+      /** How long ago the work was done. */
+      readonly usedMs?: number;
     }
   | { readonly do: 'raise'; readonly of: number; readonly amount: AmountSpec }
   | { readonly do: 'extend'; readonly of: number; readonly ttlMs: number }

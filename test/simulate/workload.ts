@@ -267,6 +267,7 @@ class Workload {
         sheddable: this.#chance(0.2),
         reference: '',
         ...this.#user(),
+        ...this.#used(),
       };
     if (choice < 0.83) {
       const of = recent(spendings);
@@ -311,7 +312,15 @@ class Workload {
       sheddable: this.#chance(0.15),
       reference: this.#chance(0.3) ? `job ${random.integer(1, 99)}` : '',
       ...this.#user(),
+      ...this.#used(),
     };
+  }
+
+  /** Seldom: most plans take no late usage. */
+  #used(): { readonly usedMs?: number } {
+    if (!this.#chance(0.12)) return {};
+    const random = this.#random;
+    return { usedMs: random.of([-1, 0, HOUR, random.integer(1, 40) * HOUR, 2 * DAY, 3 * DAY]) };
   }
 
   #user = (): { readonly user?: string } =>

@@ -82,6 +82,7 @@ describe('a commit without usages is attributed to', () => {
     const entry = (kind: Entry['kind'], credits: bigint, named: typeof usages): UsageEntry => ({
       seq: 1n,
       at: 0,
+      usedAt: null,
       kind,
       moves:
         credits === 0n ? [] : [{ from: 'overage_reserved', to: 'consumed', grantId: 0n, credits }],
@@ -110,7 +111,9 @@ function tallyMonth(store: AccountStore, start: number, pageSize: number): Month
   const { timeZones } = store.account;
   const month = entries.filter(({ at }) => monthAt(timeZones, at).from === start);
   const afterSeq = entries.findLast(({ at }) => at < start)?.seq ?? 0n;
-  const tally = new MonthTally(afterSeq, (at) => monthNameAt(timeZones, at));
+  const name = monthNameAt(timeZones, start);
+  const lastSeq = month.at(-1)?.seq ?? afterSeq;
+  const tally = new MonthTally({ name, afterSeq, lastSeq }, (at) => monthNameAt(timeZones, at));
   const isOf = (ids: readonly string[]) => (entry: UsageEntry) =>
     (entry.kind === 'RESERVE' || entry.kind === 'COMMIT') &&
     ids.includes(entry.reservationId ?? '');

@@ -150,8 +150,10 @@ describe('in every scenario of an account', () => {
           const entries = runScenario(scenario).entries.map(enriched);
           const rows = [...rollUp(entries, entries.length).rows.values()];
           const undivided = rows.filter(({ label, beyond }) => label === '' && !beyond);
-          for (const hour of new Set(entries.map(({ at }) => at - (at % HOUR)))) {
-            const moves = entries.filter(({ at }) => at - (at % HOUR) === hour);
+          const hourOf = ({ at, usedAt }: (typeof entries)[number]) =>
+            (usedAt ?? at) - ((usedAt ?? at) % HOUR);
+          for (const hour of new Set(entries.map(hourOf))) {
+            const moves = entries.filter((entry) => hourOf(entry) === hour);
             const credits = (bucket: 'from' | 'to') =>
               sum(
                 moves

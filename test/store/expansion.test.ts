@@ -24,6 +24,10 @@ const REVIEWED: Readonly<Record<string, string>> = {
     'it was without TAKE',
   'refuses: reservations_whole_check: CHECK ((((committed + returned) <= credits) OR (over_commit_policy = ANY (ARRAY[3, 4]))))':
     'it allowed more of DRAW only',
+  'refuses: accounts_overage_before_check: CHECK (((overage_before > 0) AND (overage_before <= overage_limit)))':
+    'of a column that it does not write',
+  'refuses: grants_expired_check: CHECK (((expired > 0) AND (expired <= amount)))':
+    'of a column that it does not write',
 };
 
 test('what is new only expands what is released', async () => {

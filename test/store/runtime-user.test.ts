@@ -33,7 +33,7 @@ test('it carries out every kind of mutation, sweeps, top-ups, webhooks and deliv
   await expect.poll(() => receiver.received.length, { timeout: 60_000 }).toBeGreaterThan(20);
   await scrip.stop();
   await receiver.close();
-  expect(await verify(ownersUrl)).toMatchObject({ ok: true, accounts: 11 });
+  expect(await verify(ownersUrl)).toMatchObject({ ok: true, accounts: 12 });
 });
 
 test('it answers every RPC', async () => {

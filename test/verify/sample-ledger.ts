@@ -66,6 +66,12 @@ export const PLANS = [
   plan('bare', '  low_balance_threshold: 1'),
   plan('paying', '  pay_owed: true'),
   plan(
+    'late',
+    `  late_usage: 3d
+  allowance: { credits: 20, every: month, rollover: none }
+  overage: { limit: 100, mode: volume, currency: USD, tiers: [{ price: "0.1" }] }`,
+  ),
+  plan(
     'waterfall',
     `  allowance: { credits: 40, every: 30 days, rollover: { up_to: 25 } }
   overage: { limit: 100 }
@@ -103,6 +109,7 @@ export type SampleAccounts = Readonly<
     | 'corrected'
     | 'budgeted'
     | 'imported'
+    | 'late'
     | 'owing',
     string
   >
@@ -137,7 +144,10 @@ export async function writeSampleLedger(scrip: SampleService): Promise<SampleAcc
   const imported = await importOne(scrip);
   const owing = await scrip.open('paying');
   await debts(scrip, owing);
-  const special = { erased, topped, corrected, budgeted, imported, owing };
+  scrip.setNow(Date.UTC(2031, 11, 20, 12));
+  const late = await scrip.open('late');
+  await lateUsage(scrip, late);
+  const special = { erased, topped, corrected, budgeted, imported, late, owing };
   return { prepaid, postpaid, bare, waterfall, buyer, ...special };
 }
 
@@ -204,6 +214,22 @@ function accountOf({ billing, accounts }: TestService, accountId: string) {
       }),
     withdraw: (packId: string) => accounts.withdrawPack({ ...named(), packId }),
   };
+}
+
+/** Of the month before, whose statement is closed after the window: charged, refunded, and still reserved. */
+async function lateUsage(scrip: TestService, accountId: string) {
+  const account = accountOf(scrip, accountId);
+  const usedAt = new Date(Date.UTC(2031, 11, 31, 12));
+  await account.charge({ credits: 8n });
+  scrip.setNow(Date.UTC(2032, 0, 2, 12));
+  await account.charge({ credits: 25n });
+  const charged = await account.charge({ credits: 10n, usedAt });
+  await account.refund(charged, 3n);
+  const reserved = await account.reserve({ credits: 9n, usedAt });
+  await account.commit(reserved, { credits: 4n });
+  await account.reserve({ credits: 6n, usedAt });
+  scrip.setNow(Date.UTC(2032, 0, 4));
+  await scrip.statements.listStatements({ accountId });
 }
 
 async function chargesAndReservations(scrip: TestService, accountId: string) {

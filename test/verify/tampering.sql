@@ -1511,3 +1511,41 @@ update entries set at = at + interval '1 millisecond' where :account and kind = 
 -- > moves credits issued to consumed, and is not of an import
 update entries set content = replace(content::text, '"ia"', '"ic"')::json
 where :account and kind = code('GRANT') and content -> 'd' ->> 'source' = 'WELCOME';
+
+--- Late usage.
+
+-- late: says that usage happened long ago
+-- > which is later than its plan allows
+update entries set content = altered(content, '{t}', '1922000000000') where :late;
+
+-- late: says that usage is to come
+-- > which was to come
+update entries set content = altered(content, '{t}', '4102444800000') where :late;
+
+-- late: says that usage for which credits returned was of now
+-- > does not spend what returned for late usage in the entry before it
+update entries set content = (content::jsonb - 't')::json where :late;
+
+-- late: returns less of an allowance than is spent
+-- > of which 9 returned for it
+update entries set content = altered(content, '{m,0,2}', '9'), credits = 9 where :returned;
+
+-- late: returns credits of an allowance for no usage
+-- > a REINSTATE of a purchase does not move that
+update entries set content = (content::jsonb - 't')::json where :returned;
+
+-- late: says that more of an allowance can return
+-- > expired is 12, the moves say
+update grants set expired = 12 where account_id = :id and grant_id = 1;
+
+-- late: closes a month before its window is over
+-- > late usage could come until 2032-01-04T00:00:00.000Z
+update statements set closed_at = '2032-01-02Z' where account_id = :id and month = '2031-12';
+
+-- late: leaves late usage out of its month
+-- > the entries say
+update statements set overage = overage + 1 where account_id = :id and month = '2031-12';
+
+-- late: says that a job was done at another time
+-- > used_at is
+update reservations set used_at = '2031-12-30Z' where account_id = :id;

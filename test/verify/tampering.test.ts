@@ -103,6 +103,8 @@ const CONDITIONS: Readonly<Record<string, string>> = {
   ':account': 'account_id = :id',
   ':charge': first('entries', 'seq', `kind = ${KIND_CODES.CHARGE}`),
   ':commit': first('entries', 'seq', `kind = ${KIND_CODES.COMMIT} and credits > 0`),
+  ':late': first('entries', 'seq', `kind = ${KIND_CODES.CHARGE} and content ->> 't' is not null`),
+  ':returned': first('entries', 'seq', `kind = ${KIND_CODES.REINSTATE}`),
   ':release': first('entries', 'seq', `kind = ${KIND_CODES.RELEASE}`),
   ':refund': first('entries', 'seq', `kind = ${KIND_CODES.REFUND}`),
   ':newest': 'account_id = :id and seq = (select max(seq) from entries where account_id = :id)',
@@ -125,10 +127,11 @@ const isSampleAccount = (account: string | undefined): account is keyof SampleAc
     'corrected',
     'budgeted',
     'imported',
+    'late',
   ].includes(account);
 
 const HEAD =
-  /^-- (?<account>prepaid|postpaid|bare|waterfall|buyer|erased|topped|corrected|budgeted|imported)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
+  /^-- (?<account>prepaid|postpaid|bare|waterfall|buyer|erased|topped|corrected|budgeted|imported|late)(?<notRecomputed>, chain not recomputed)?: (?<does>.+)$/;
 
 function tamperings() {
   const text = readFileSync(new URL('tampering.sql', import.meta.url), 'utf8');

@@ -30,7 +30,7 @@ test('a ledger with every kind of entry and move has no discrepancy', async () =
   );
   expect(await verify(scrip.databaseUrl)).toEqual({
     ok: true,
-    accounts: 11,
+    accounts: 12,
     entries: Number(entries),
   });
 });

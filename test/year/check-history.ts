@@ -4,7 +4,7 @@
  */
 import type { Scrip } from '../../src/client.ts';
 import { Bucket_Kind, type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
-import { dayOf } from './calendar.ts';
+import { dayOf, monthOf } from './calendar.ts';
 import type { ExpectedAccount } from './expected-account.ts';
 import { addTo, type ExpectedGrant } from './expected-grant.ts';
 import { Flows } from './flows.ts';
@@ -19,6 +19,11 @@ export type History = {
   /** Packs that never expire. */
   packsWithoutExpiry: number;
   lateCommits: number;
+  /** Entries of late usage, and those of them that count in the month before. */
+  lateUsage: number;
+  lateUsageOfMonthBefore: number;
+  /** Credits of allowances that had expired and returned for late usage. */
+  returned: bigint;
   /** Breakage of packs, of allowances, and of refunds after the expiry of a pack. */
   breakageOfPacks: bigint;
   breakageOfAllowances: bigint;
@@ -33,6 +38,9 @@ export const noHistory = (): History => ({
   packsSpent: 0,
   packsWithoutExpiry: 0,
   lateCommits: 0,
+  lateUsage: 0,
+  lateUsageOfMonthBefore: 0,
+  returned: 0n,
   breakageOfPacks: 0n,
   breakageOfAllowances: 0n,
   breakageOfRefunds: 0n,
@@ -49,17 +57,20 @@ export async function checkHistory(scrip: Scrip, expected: ExpectedAccount, foun
   const months: string[] = [];
   const nameOf = new Map<bigint, string>();
   const breakage = new Map<bigint, Map<string, bigint>>();
+  const returned = new Map<bigint, Map<string, bigint>>();
   const addFlow = found.flows.account();
   for await (const { entries } of scrip.billing.streamHistory({ accountId }))
     for (const entry of entries) {
       found.entries += 1;
       addFlow(entry);
       if (entry.late) found.lateCommits += 1;
+      countLateUsage(entry, found);
       if (entry.kind === Entry_Kind.GRANT && MONTH.test(entry.reference)) {
         months.push(entry.reference);
         nameOf.set(entry.grantId, entry.reference);
       }
       addBreakage(entry, breakage);
+      addReturned(entry, returned);
     }
   assertEqual(
     accountId,
@@ -69,7 +80,8 @@ export async function checkHistory(scrip: Scrip, expected: ExpectedAccount, foun
   );
   found.allowances += months.length;
 
-  const byName = new Map([...breakage].map(([id, days]) => [nameOf.get(id) ?? `${id}`, days]));
+  const byName = named(breakage, nameOf);
+  const returnedByName = named(returned, nameOf);
   for (const grant of grants) {
     assertEqual(
       accountId,
@@ -77,7 +89,14 @@ export async function checkHistory(scrip: Scrip, expected: ExpectedAccount, foun
       textOf(byName.get(grant.name)),
       textOf(grant.breakage),
     );
+    assertEqual(
+      accountId,
+      `late usage returned of ${titleOf(grant)},`,
+      textOf(returnedByName.get(grant.name)),
+      textOf(grant.returned),
+    );
     byName.delete(grant.name);
+    returnedByName.delete(grant.name);
     countBreakage(grant, found);
   }
   const late = textOf(byName.get(REFUNDS));
@@ -85,8 +104,31 @@ export async function checkHistory(scrip: Scrip, expected: ExpectedAccount, foun
   byName.delete(REFUNDS);
   for (const credits of expected.lateRefunds.values()) found.breakageOfRefunds += credits;
   assertEqual(accountId, 'grants with other breakage', [...byName.keys()].join(' '), '');
+  assertEqual(accountId, 'other grants that returned', [...returnedByName.keys()].join(' '), '');
   const { balance } = await scrip.billing.getBalance({ accountId });
   assertEqual(accountId, 'the last available', balance?.available, expected.available);
+}
+
+type Days = Map<string, bigint>;
+
+const named = (byId: ReadonlyMap<bigint, Days>, nameOf: ReadonlyMap<bigint, string>) =>
+  new Map([...byId].map(([id, days]) => [nameOf.get(id) ?? `${id}`, days]));
+
+function countLateUsage({ kind, usedAt, at }: Entry, found: History) {
+  if (!usedAt || kind === Entry_Kind.REINSTATE) return;
+  found.lateUsage += 1;
+  if (monthOf(usedAt.getTime()) !== monthOf(at?.getTime() ?? 0)) found.lateUsageOfMonthBefore += 1;
+}
+
+/** Adds the credits that an entry moved back from `expired`, by grant and day. */
+function addReturned({ moves, at }: Entry, returned: Map<bigint, Days>) {
+  for (const { from, to, credits } of moves) {
+    if (from?.kind !== Bucket_Kind.EXPIRED) continue;
+    const grantId = to?.grantId ?? 0n;
+    const days = returned.get(grantId) ?? new Map<string, bigint>();
+    addTo(days, dayOf(at?.getTime() ?? 0), credits);
+    returned.set(grantId, days);
+  }
 }
 
 /** Adds the credits that an entry moved to `expired`, by grant and day. */
@@ -100,7 +142,8 @@ function addBreakage({ moves, at }: Entry, breakage: Map<bigint, Map<string, big
   }
 }
 
-function countBreakage({ category, expiresAt, breakage }: ExpectedGrant, found: History) {
+function countBreakage({ category, expiresAt, breakage, returned }: ExpectedGrant, found: History) {
+  for (const credits of returned.values()) found.returned += credits;
   const broken = [...breakage.values()].reduce((sum, credits) => sum + credits, 0n);
   if (category === 'ALLOWANCE') found.breakageOfAllowances += broken;
   if (category !== 'PAID') return;

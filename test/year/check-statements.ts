@@ -7,11 +7,12 @@ import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import type { OverageRates } from '../../src/gen/billing/v1/pricing.ts';
 import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
 import type { Random } from '../cluster/random.ts';
-import { monthAfter, monthOf, monthsBetween } from './calendar.ts';
+import { beginOf, monthAfter, monthOf, monthsBetween } from './calendar.ts';
 import { CONTRACT_MONTHS } from './customer.ts';
 import type { ExpectedAccount } from './expected-account.ts';
 import { addTo, type Category } from './expected-grant.ts';
 import { ExpectedMonth } from './expected-month.ts';
+import { LATE_USAGE_MS } from './late-usage.ts';
 import { assertEqual, Mismatch } from './mismatch.ts';
 import { amountDue, dollars, priceOverage, sumOfLines } from './rates.ts';
 
@@ -194,6 +195,8 @@ class Billing {
     check('the total', statement.total?.amount, dollars(total));
     check('the currency', statement.total?.currency, this.#rates.currency);
     if (!statement.closedAt) throw new Mismatch(accountId, `${month} is not closed`);
+    if (statement.closedAt.getTime() < beginOf(monthAfter(month, 1)) + LATE_USAGE_MS)
+      throw new Mismatch(accountId, `${month} was closed while it could take late usage`);
 
     found.statements += 1;
     if (overage > 0n) found.withOverage += 1;

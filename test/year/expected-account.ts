@@ -7,6 +7,7 @@ import type { Pack } from '../../src/gen/billing/v1/pricing.ts';
 import { beginOf, dayOf, laterByMonths, monthAfter, monthOf } from './calendar.ts';
 import {
   addTo,
+  breakCredits,
   compareBurnOrder,
   type Draw,
   type ExpectedGrant,
@@ -14,9 +15,10 @@ import {
   splitDraws,
   totalOf,
 } from './expected-grant.ts';
+import { earliestUse, hasOverage, returnExpired } from './expected-late.ts';
 import { ExpectedMonth, type OperationUse, type Spending } from './expected-month.ts';
 import { Mismatch } from './mismatch.ts';
-import { creditsOf, type PublishedPlan, type PublishedPlans } from './rates.ts';
+import { creditsOf, lateUsageOf, type PublishedPlan, type PublishedPlans } from './rates.ts';
 import type {
   ImportedPurchase,
   LogEntry,
@@ -32,6 +34,7 @@ type ExpectedReservation = {
   readonly usages: readonly OperationUse[];
   readonly plan: PublishedPlan;
   readonly expiresAt: number;
+  readonly usedAt: number | null;
   isExpired: boolean;
 };
 
@@ -41,6 +44,7 @@ type ExpectedResponse = { readonly refused: string; readonly credits: bigint };
 export class ExpectedAccount {
   readonly accountId: string;
   readonly openedIn: string;
+  readonly #openedAt: number;
   readonly grants: ExpectedGrant[] = [];
   /** Months with an allowance. */
   readonly allowances: string[] = [];
@@ -62,6 +66,7 @@ export class ExpectedAccount {
     const { accountId, at, request } = opened;
     this.accountId = accountId;
     this.openedIn = monthOf(at);
+    this.#openedAt = at;
     this.#plans = plans;
     if (request.kind !== 'open' && request.kind !== 'import')
       throw new Mismatch(accountId, `${request.kind} before it was opened`);
@@ -131,9 +136,9 @@ export class ExpectedAccount {
       case 'import':
         throw new Mismatch(this.accountId, 'it was opened twice');
       case 'charge':
-        return this.#charge(request.usages, at, response);
+        return this.#charge(request, at, response);
       case 'reserve':
-        return this.#reserve(request.usages, response);
+        return this.#reserve(request, at, response);
       case 'commit':
         return this.#commit(request, at, response);
       case 'release':
@@ -156,19 +161,26 @@ export class ExpectedAccount {
     }
   }
 
-  #charge(usages: readonly Usage[], at: number, { seq }: LoggedResponse): ExpectedResponse {
+  #charge(
+    { usages, usedAt }: LoggedRequest & { kind: 'charge' },
+    at: number,
+    { seq }: LoggedResponse,
+  ): ExpectedResponse {
+    if (!this.#canCount(usedAt ?? at, at)) return TOO_LATE;
     const uses = toUses(this.#plan, usages);
-    const draws = this.#draw(totalCredits(uses));
+    const draws = this.#drawLate(totalCredits(uses), usedAt ?? at, at);
     if (!draws) return SHORT;
-    return this.#spend(seq, draws, uses, at);
+    return this.#spend(seq, draws, uses, usedAt ?? at);
   }
 
   #reserve(
-    usages: readonly Usage[],
+    { usages, usedAt }: LoggedRequest & { kind: 'reserve' },
+    at: number,
     { reservationId, expiresAt }: LoggedResponse,
   ): ExpectedResponse {
+    if (!this.#canCount(usedAt ?? at, at)) return TOO_LATE;
     const uses = toUses(this.#plan, usages);
-    const draws = this.#draw(totalCredits(uses));
+    const draws = this.#drawLate(totalCredits(uses), usedAt ?? at, at);
     if (!draws) return SHORT;
     const plan = this.#plan;
     this.#reservations.set(reservationId, {
@@ -177,6 +189,7 @@ export class ExpectedAccount {
       usages: uses,
       plan,
       expiresAt,
+      usedAt: usedAt ?? null,
       isExpired: false,
     });
     return { refused: '', credits: totalOf(draws) };
@@ -190,20 +203,24 @@ export class ExpectedAccount {
     const reservation = this.#findReservation(request.reservationId);
     const uses = request.usages ? toUses(reservation.plan, request.usages) : reservation.usages;
     const credits = totalCredits(uses);
+    const { usedAt } = reservation;
+    const countedAt = usedAt !== null && this.#canCount(usedAt, at) ? usedAt : at;
     if (reservation.isExpired) {
       const grace = Number(reservation.plan.plan.terms?.lateCommitGrace?.seconds ?? 0n) * 1_000;
       const { drawsAtExpiry } = reservation;
       const draws = at <= reservation.expiresAt + grace ? this.#draw(credits, drawsAtExpiry) : null;
       if (!draws) return { refused: 'RESERVATION_EXPIRED', credits: 0n };
       this.#reservations.delete(request.reservationId);
-      return this.#spend(seq, draws, uses, at);
+      // Overage beyond what was reserved for an earlier month counts now.
+      const isLater = hasOverage(draws) && monthOf(countedAt) !== monthOf(at);
+      return this.#spend(seq, draws, uses, isLater ? at : countedAt);
     }
     const { first, rest } = splitDraws(reservation.draws, credits);
     if (request.final) {
       returnDraws(rest, at);
       this.#reservations.delete(request.reservationId);
     } else reservation.draws = rest;
-    return this.#spend(seq, this.#spareOverage(first), uses, at);
+    return this.#spend(seq, this.#spareOverage(first), uses, countedAt);
   }
 
   /** Replaces reserved overage by what grants can give now. */
@@ -231,6 +248,7 @@ export class ExpectedAccount {
     const { first } = splitDraws(splitDraws(fromTheEnd, spending.refunded).rest, credits);
     const late = first.filter(({ grant }) => grant.isExpired);
     if (late.length > 0) addTo(this.lateRefunds, dayOf(at), totalOf(late));
+    for (const { grant, credits } of late) grant.expired += credits;
     returnDraws(
       first.filter(({ grant }) => !grant.isExpired),
       at,
@@ -289,12 +307,25 @@ export class ExpectedAccount {
     seq: bigint,
     draws: readonly Draw[],
     uses: readonly OperationUse[],
-    at: number,
+    countedAt: number,
   ): ExpectedResponse {
-    const spending: Spending = { month: monthOf(at), draws, uses, refunded: 0n };
+    const spending: Spending = { month: monthOf(countedAt), draws, uses, refunded: 0n };
     this.#spendings.set(seq, spending);
     this.month(spending.month).addSpending(spending);
     return { refused: '', credits: totalOf(draws) };
+  }
+
+  #canCount(usedAt: number, at: number): boolean {
+    if (usedAt === at) return true;
+    const window = lateUsageOf(this.#plan);
+    return usedAt >= earliestUse(at, window, this.#openedAt, this.postpaidFrom);
+  }
+
+  /** Draws what returns for late usage first. */
+  #drawLate(credits: bigint, usedAt: number, at: number): readonly Draw[] | null {
+    const returned = returnExpired(this.grants, credits, usedAt, at);
+    const draws = this.#draw(credits - totalOf(returned));
+    return draws && [...returned, ...draws];
   }
 
   /**
@@ -382,6 +413,7 @@ export class ExpectedAccount {
 
 const ENDED: ExpectedResponse = { refused: 'GRANT_ENDED', credits: 0n };
 const DONE: ExpectedResponse = { refused: '', credits: 0n };
+const TOO_LATE: ExpectedResponse = { refused: 'LATE_USAGE_NOT_ALLOWED', credits: 0n };
 const SHORT: ExpectedResponse = { refused: 'INSUFFICIENT_CREDITS', credits: 0n };
 
 function expiryOf({ validity }: Pack, at: number): number | null {
@@ -406,14 +438,13 @@ const totalCredits = (uses: readonly OperationUse[]): bigint =>
 function returnDraws(draws: readonly Draw[], at: number) {
   for (const { grant, credits } of draws)
     if (grant.category === 'OVERAGE') continue;
-    else if (grant.isExpired) addTo(grant.breakage, dayOf(at), credits);
+    else if (grant.isExpired) breakCredits(grant, dayOf(at), credits);
     else grant.available += credits;
 }
 
 function expireGrant(grant: ExpectedGrant) {
   grant.isExpired = true;
-  if (grant.available > 0n)
-    addTo(grant.breakage, dayOf(grant.expiresAt as number), grant.available);
+  if (grant.available > 0n) breakCredits(grant, dayOf(grant.expiresAt as number), grant.available);
   grant.available = 0n;
 }
 

@@ -13,16 +13,30 @@ export type ExpectedGrant = {
   isExpired: boolean;
   /** Breakage by day. */
   readonly breakage: Map<string, bigint>;
+  /** What has expired of it and not returned. */
+  expired: bigint;
+  /** What returned for late usage, by day. */
+  readonly returned: Map<string, bigint>;
 };
 
 /** Credits taken of a grant. */
 export type Draw = { readonly grant: ExpectedGrant; readonly credits: bigint };
 
-export const newGrant = (grant: Omit<ExpectedGrant, 'isExpired' | 'breakage'>): ExpectedGrant => ({
+export const newGrant = (
+  grant: Omit<ExpectedGrant, 'isExpired' | 'breakage' | 'expired' | 'returned'>,
+): ExpectedGrant => ({
   ...grant,
   isExpired: false,
   breakage: new Map(),
+  expired: 0n,
+  returned: new Map(),
 });
+
+/** Credits of an expired grant become breakage. */
+export function breakCredits(grant: ExpectedGrant, day: string, credits: bigint) {
+  addTo(grant.breakage, day, credits);
+  grant.expired += credits;
+}
 
 /** Burn order: soonest expiry, unpaid before paid, oldest. */
 export function compareBurnOrder(a: ExpectedGrant, b: ExpectedGrant): number {

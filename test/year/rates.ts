@@ -29,6 +29,10 @@ export async function readPlans(scrip: Scrip): Promise<PublishedPlans> {
   return published;
 }
 
+/** How late usage can be, in milliseconds; 0: not at all. */
+export const lateUsageOf = ({ plan }: PublishedPlan): number =>
+  Number(plan.terms?.lateUsage?.seconds ?? 0n) * 1_000;
+
 /** The credits of a usage, for its whole count. */
 export function creditsOf({ operations, plan }: PublishedPlan, usage: Usage): bigint {
   const operation = operations.get(usage.operation);

@@ -1,9 +1,10 @@
-/** Simulates the year, and the time after it until the last pack has expired. */
+/** Simulates the year, and the time after it until the last pack has expired and the last statement is closed. */
 import { Random } from '../cluster/random.ts';
-import { DAY_MS, dayOf, laterByMonths, monthOf } from './calendar.ts';
+import { beginOf, DAY_MS, dayOf, laterByMonths, monthAfter, monthOf } from './calendar.ts';
 import { Caller } from './caller.ts';
 import { Customer, type PlanId } from './customer.ts';
 import { importAccounts } from './imported.ts';
+import { LATE_USAGE_MS } from './late-usage.ts';
 import { type MonthOfRun, Pace } from './pace.ts';
 import { type PublishedPlans, readPlans } from './rates.ts';
 import type { SimulatedService } from './simulated-service.ts';
@@ -74,12 +75,13 @@ export async function simulateYear(
   const cutAt = months === undefined ? null : Date.UTC(YEAR, months, 1);
   const pace = new Pace();
   let checked = 0;
-  let lastExpiry = 0;
+  /** When the last pack expires, and the last statement is closed. */
+  let lastDue = 0;
   let until = STARTS_AT;
   const isOver = () =>
     cutAt !== null
       ? until + DAY_MS > cutAt
-      : until > ENDS_AT && until > lastExpiry && customers.every(({ isSettled }) => isSettled);
+      : until > ENDS_AT && until > lastDue && customers.every(({ isSettled }) => isSettled);
   for (let day = 0; !isOver(); day++) {
     const dayStart = STARTS_AT + day * DAY_MS;
     setNow(dayStart);
@@ -97,7 +99,7 @@ export async function simulateYear(
     setNow(until);
     await service.sweep();
     for (; checked < caller.log.length; checked++)
-      lastExpiry = Math.max(lastExpiry, expiryOf(plans, caller.log[checked] as LogEntry));
+      lastDue = Math.max(lastDue, dueAfter(plans, caller.log[checked] as LogEntry));
     if (monthOf(dayStart) === monthOf(dayStart + DAY_MS)) continue;
     print(progress(monthOf(dayStart), caller.log, performance.now() - startedAt));
     pace.endMonth(monthOf(dayStart), caller.log.length);
@@ -112,8 +114,12 @@ export async function simulateYear(
 const progress = (month: string, log: readonly LogEntry[], ms: number): string =>
   `${month}: ${log.length.toLocaleString('en')} requests so far, ${Math.round(ms / 1_000)} s`;
 
-/** When a pack that was bought or extended expires; 0 for other requests. Of equally named packs the longest counts. */
-function expiryOf(plans: PublishedPlans, { at, request }: LogEntry): number {
+/**
+ * When a pack that was bought or extended expires, or the statement of a closed account is closed; 0 for other requests.
+ * Of equally named packs the longest counts.
+ */
+function dueAfter(plans: PublishedPlans, { at, request }: LogEntry): number {
+  if (request.kind === 'close') return beginOf(monthAfter(monthOf(at), 1)) + LATE_USAGE_MS;
   if (request.kind === 'extend grant') return request.expiresAt;
   if (request.kind !== 'purchase') return 0;
   const months = [...plans.values()].flatMap(({ plan }) =>

@@ -13,6 +13,7 @@ import { readPlanFiles } from '../../src/plan-files.ts';
 import { publishAt } from '../../src/plan-publication.ts';
 import { type Service, startService } from '../../src/service.ts';
 import { sourcesOf } from '../time-sources.ts';
+import { withLateUsage } from './late-usage.ts';
 
 export type SimulatedService = {
   readonly scrip: Scrip;
@@ -91,5 +92,5 @@ async function readSettings(env: Partial<Record<keyof Config, string>>) {
   if ('problems' in read) throw new Error(read.problems.join('; '));
   const files = await readPlanFiles(read.config.PLANS_DIRECTORY);
   if ('errors' in files) throw new Error(JSON.stringify(files.errors));
-  return { config: read.config, plans: files.plans };
+  return { config: read.config, plans: files.plans.map(withLateUsage) };
 }

@@ -28,9 +28,15 @@ export type LoggedRequest =
       readonly planId: string;
       readonly purchases: readonly ImportedPurchase[];
     }
-  | { readonly kind: 'charge'; readonly usages: readonly Usage[] }
+  /** With `usedAt`: it was used then, and is charged late. */
+  | { readonly kind: 'charge'; readonly usages: readonly Usage[]; readonly usedAt?: number }
   /** Without `ttlMs`: the plan's TTL. */
-  | { readonly kind: 'reserve'; readonly usages: readonly Usage[]; readonly ttlMs?: number }
+  | {
+      readonly kind: 'reserve';
+      readonly usages: readonly Usage[];
+      readonly ttlMs?: number;
+      readonly usedAt?: number;
+    }
   /** Without `usages`: commits all that is held. */
   | {
       readonly kind: 'commit';
@@ -90,12 +96,15 @@ export function toMutation(
     case 'import':
       throw new Error('accounts are imported from a file');
     case 'charge':
-      return { $case: 'charge', value: { ...ids, usages: { items: [...request.usages] } } };
+      return {
+        $case: 'charge',
+        value: { ...ids, usages: { items: [...request.usages] }, ...usedAtOf(request) },
+      };
     case 'reserve': {
       const ttl = request.ttlMs && { ttl: { seconds: BigInt(request.ttlMs / 1_000), nanos: 0 } };
       return {
         $case: 'reserve',
-        value: { ...ids, usages: { items: [...request.usages] }, ...ttl },
+        value: { ...ids, usages: { items: [...request.usages] }, ...ttl, ...usedAtOf(request) },
       };
     }
     case 'commit': {
@@ -134,6 +143,9 @@ export function toMutation(
       return { $case: 'closeAccount', value: ids };
   }
 }
+
+const usedAtOf = ({ usedAt }: { readonly usedAt?: number }) =>
+  usedAt === undefined ? {} : { usedAt: new Date(usedAt) };
 
 export const EMPTY_RESPONSE: LoggedResponse = {
   refused: '',

@@ -57,6 +57,9 @@ test('a year has no mismatch: allowances, packs, statements and every response',
   expect([...statements.tiers.keys()].sort()).toEqual([1, 2, 3]);
   for (const many of [statements.withAdjustments, history.packsExpired, history.lateCommits])
     expect(many).toBeGreaterThan(0);
+  expect(history.lateUsage).toBeGreaterThan(history.lateUsageOfMonthBefore);
+  expect(history.lateUsageOfMonthBefore).toBeGreaterThan(0);
+  expect(history.returned).toBeGreaterThan(0n);
   const result = await verify(simulated.databaseUrl);
   expect(result).toEqual({ ok: true, accounts: 30, entries: history.entries });
 });
@@ -72,7 +75,7 @@ test('the flows of credits by plan and month add up to what the service has', as
   expect(sum(({ moved }) => moved)).toBe(0n);
   const { breakageOfPacks, breakageOfAllowances, breakageOfRefunds } = history;
   const breakage = breakageOfPacks + breakageOfAllowances + breakageOfRefunds;
-  expect(sum(({ expired }) => expired)).toBe(breakage);
+  expect(sum(({ expired }) => expired)).toBe(breakage - history.returned);
   const left = sum(
     ({ granted, bought, spent, expired, voided }) => granted + bought - spent - expired - voided,
   );
@@ -168,6 +171,17 @@ test('an account opened a month earlier in the log is found by its allowances', 
   const wrong = { ...opened, at: opened.at - 31 * DAY_MS };
   await expect(checkWith(opened, [wrong])).rejects.toThrow(
     /: the months of its allowances is .*, the usage log says /,
+  );
+});
+
+test('late usage that the log puts into the month of its report is found', async () => {
+  const late = find(
+    'charge',
+    ({ at, request: { usedAt } }) => usedAt !== undefined && monthOf(usedAt) !== monthOf(at),
+  );
+  const wrong = { ...late, request: { ...late.request, usedAt: late.at } };
+  await expect(checkWith(late, [wrong])).rejects.toThrow(
+    /(available|overage) is \d+, must be|late usage returned of |operations of |count of /,
   );
 });
 

@@ -123,10 +123,11 @@ export function allocateUnmet(
 }
 
 /** Assigns what is available to the demands: `preferred`, every grant in burn order, then overage. */
-function assignAvailable(
+export function assignAvailable(
   book: Book,
   waterfall: Waterfall,
   preferred: readonly Allocation[],
+  overageLeft = () => headroom(book).overage,
 ): readonly Allocation[] {
   const assigned = new Map<bigint, bigint>();
   const assign = (grantId: bigint, operations: readonly string[], available: bigint) => {
@@ -147,7 +148,7 @@ function assignAvailable(
       );
       if (waterfall.unmet === 0n) break;
     }
-  if (waterfall.unmet > 0n) assign(OVERAGE, [], headroom(book).overage);
+  if (waterfall.unmet > 0n) assign(OVERAGE, [], overageLeft());
   return [...assigned].map(([grantId, credits]) => ({ grantId, credits }));
 }
 

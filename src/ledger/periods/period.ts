@@ -60,6 +60,12 @@ export const monthNameAt = (zones: Zones, at: number): string => nameOfMonth(mon
 export const monthNamed = (zones: Zones, name: string): Period =>
   monthAt(zones, Date.parse(`${name}-15T12:00:00Z`));
 
+/** The newest beginning of a month that is not later than `at`, which may be one that was written. */
+export function newestMonthBy(zones: Zones, at: number): number {
+  const { from } = monthAt(zones, at + SHORTEST_MS);
+  return Math.abs(from - at) < SHORTEST_MS ? at : from;
+}
+
 /** The month that ends at `end`, as it was written. */
 export const monthEndingAt = (zones: Zones, end: number): Period => ({
   from: monthAt(zones, end - SHORTEST_MS).from,

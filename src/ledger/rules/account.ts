@@ -77,6 +77,7 @@ export function newAccount(
     granted: 0n,
     scheduled: 0n,
     overage: 0n,
+    overageBefore: null,
     overageReserved: 0n,
     overageLimit: plan.terms.overage?.limit ?? 0n,
     owed: 0n,

@@ -28,6 +28,7 @@ import { checkCallerLimits } from '../caller-limits.ts';
 import { ACCOUNT_CREDITS_MAX } from '../credit-limit.ts';
 import type { Move, Origin } from '../entry.ts';
 import { exceedsReservation, reservationEnded, reservationNotFound } from '../failures.ts';
+import { committedAt } from '../late-usage.ts';
 import { toMoves, toReturnMoves } from '../moves.ts';
 import { type PricedAmount, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { canCommit, entryFields, heldCredits, jobOf, type Reservation } from '../reservation.ts';
@@ -154,6 +155,7 @@ function postCommit(
       ],
       credits: committed,
       usages: amount.lines,
+      usedAt: committedAt(book, reservation, fromAvailable),
       late: reservation.state === 'EXPIRED',
       final,
       ...(amount.lines.length === 0 && amount.credits !== committed && { asked: amount.credits }),

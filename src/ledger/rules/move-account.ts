@@ -7,6 +7,7 @@ import type { Book } from '../book.ts';
 import type { Labels, Origin } from '../entry.ts';
 import { accountClosed, overageReserved, planNotFound } from '../failures.ts';
 import { syncPlanTerms } from '../settle.ts';
+import { updateWindow } from '../statement-closing.ts';
 
 export type MoveAccount = {
   readonly kind: 'MoveAccount';
@@ -31,6 +32,7 @@ export function moveAccount(book: Book, command: MoveAccount, origin: Origin) {
   book.plan = plan;
   book.changes.settings = true;
   syncPlanTerms(book);
+  updateWindow(book);
   const entry = book.post(
     {
       kind: 'PLAN_CHANGE',

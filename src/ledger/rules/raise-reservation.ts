@@ -1,6 +1,7 @@
 /** RaiseReservation: sets more credits aside for a job that is larger than expected. */
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
+import { checkLateRaise } from '../allocation/allocate-late.ts';
 import { mergeInBurnOrder } from '../allocation/allocation.ts';
 import { demandsByOperation, toDemands } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
@@ -35,6 +36,9 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (counts instanceof Failure) return counts;
   const added = allocate(book, priced.credits, priced.lines);
   if (added instanceof Failure) return added;
+  const { usedAt } = reservation;
+  const noRoom = usedAt === null ? null : checkLateRaise(book, priced.credits, added, usedAt);
+  if (noRoom) return noRoom;
 
   const entry = book.post(
     {

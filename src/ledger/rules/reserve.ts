@@ -1,13 +1,16 @@
 /** Reserve: sets credits aside for a job that is about to run. */
 import { Failure } from '../../failure.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
+import { allocateLate } from '../allocation/allocate-late.ts';
 import { demandsByOperation, toDemands } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
 import { applyCounts, hasOperationBudget, newJob, planCounts } from '../budget-counts.ts';
 import { addedBy } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Labels, Origin } from '../entry.ts';
+import { reinstateExpired } from '../expired-allowances.ts';
 import { invalidField } from '../failures.ts';
+import { checkUsedAt } from '../late-usage.ts';
 import { toMoves } from '../moves.ts';
 import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
 import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
@@ -25,6 +28,8 @@ export type Reserve = {
   readonly reference: string;
   readonly labels: Labels;
   readonly criticality: Criticality;
+  /** When the work was done; null: now. */
+  readonly usedAt: number | null;
 };
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
@@ -32,7 +37,10 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (refused) return refused;
   const ttlMs = chooseTtl(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
-  const rateCard = chooseRateCard(book, command.rateCardVersion);
+  const { usedAt } = command;
+  const tooLate = checkUsedAt(book, usedAt);
+  if (tooLate) return tooLate;
+  const rateCard = chooseRateCard(book, command.rateCardVersion, usedAt);
   if (rateCard instanceof Failure) return rateCard;
   const priced = priceAmount(book, command.amount, rateCard);
   if (priced instanceof Failure) return priced;
@@ -40,10 +48,14 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (overLimit) return overLimit;
   const paused = checkPauseFloor(book, command.criticality, priced.lines);
   if (paused) return paused;
-  const counts = planCounts(book, newJob(book, command.labels), addedBy(priced));
+  const counts = planCounts(book, newJob(book, command.labels, usedAt), addedBy(priced));
   if (counts instanceof Failure) return counts;
-  const allocations = allocate(book, priced.credits, priced.lines);
+  const allocations =
+    usedAt === null
+      ? allocate(book, priced.credits, priced.lines)
+      : allocateLate(book, priced, usedAt, { holds: true });
   if (allocations instanceof Failure) return allocations;
+  if (usedAt !== null) reinstateExpired(book, allocations, usedAt, origin);
 
   const reservation: Reservation = {
     accountId: book.account.accountId,
@@ -59,6 +71,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
     expiresAt: book.now + ttlMs,
     entrySeq: book.account.seq + 1n,
     createdAt: book.now,
+    usedAt,
     endedAt: null,
     endedAsking: null,
     overCommitPolicy: command.overCommitPolicy,
@@ -74,6 +87,7 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
       moves: toMoves(allocations, 'available', 'reserved'),
       credits: priced.credits,
       usages: priced.lines,
+      usedAt,
       expiresAt: reservation.expiresAt,
       overCommitPolicy: reservation.overCommitPolicy,
       ...entryFields(reservation),

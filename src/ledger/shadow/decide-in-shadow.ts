@@ -6,21 +6,14 @@
  */
 import { Failure, type Reason } from '../../failure.ts';
 import { availableCredits } from '../account.ts';
-import { OVERAGE } from '../allocation/allocation.ts';
 import type { Book } from '../book.ts';
 import { counterName } from '../budget.ts';
 import { type Command, decide } from '../decide.ts';
-import type { Move, Origin, UnsealedEntry } from '../entry.ts';
-import { isSameMonth, type Zones } from '../periods/period.ts';
+import type { Origin, UnsealedEntry } from '../entry.ts';
+import { isSameMonth } from '../periods/period.ts';
 import { toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
-import type {
-  Refusal,
-  Shadow,
-  ShadowDecision,
-  ShadowRefundable,
-  ShadowReservation,
-} from './shadow.ts';
+import type { Refusal, Shadow, ShadowDecision, ShadowReservation } from './shadow.ts';
 import { addMoves, beginAgain } from './shadow-use.ts';
 import { simulatedBook } from './simulated-book.ts';
 
@@ -115,10 +108,11 @@ function take(
     keep(shadow, reservation as ShadowReservation);
   takeCounters(book, shadow, simulated);
   return changes.entries.filter(isOfWork).map((entry) => {
-    const { seq, at } = entry;
+    const { seq, at, moves, usedAt } = entry;
     const refunded = shadow.refundables.get(entry.refundedSeq ?? 0n);
-    const moves = movesThatCount(entry, refunded, timeZones);
-    shadow.use = { ...addMoves(shadow.use, moves, timeZones, at), seq };
+    // A refund of an earlier month's overage, and late usage of it, leaves this month's count as it is.
+    const isOfMonth = isSameMonth(timeZones, at, refunded?.at ?? usedAt ?? at);
+    shadow.use = { ...addMoves(shadow.use, moves, timeZones, at, isOfMonth), seq };
     const availableAfter = availableOf(book, shadow);
     const decision = Object.assign(entry, { refusal, availableAfter });
     shadow.decisions.push(decision);
@@ -127,16 +121,6 @@ function take(
     if (refunded) refunded.refunded += entry.credits;
     return decision;
   });
-}
-
-/** A refund of an earlier month's overage leaves this month's count as it is. */
-function movesThatCount(
-  { moves, at }: UnsealedEntry,
-  refunded: ShadowRefundable | undefined,
-  zones: Zones,
-): readonly Move[] {
-  const isEarlier = refunded && !isSameMonth(zones, at, refunded.at);
-  return isEarlier ? moves.filter(({ grantId }) => grantId !== OVERAGE) : moves;
 }
 
 /** A refund to a grant that has expired makes no other grant here: nobody could use it later. */

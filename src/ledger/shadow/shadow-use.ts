@@ -69,12 +69,13 @@ export const overageUsed = (
   now: number,
 ): bigint => (overageMonth === monthAt(zones, now).from ? overage : 0n);
 
-/** The use after the moves of a decision at `at`. */
+/** The use after the moves of a decision at `at`. `isOfMonth`: whether the overage that it uses is of the month of then. */
 export function addMoves(
   use: ShadowUse,
   moves: readonly Move[],
   zones: Zones,
   at: number,
+  isOfMonth = true,
 ): ShadowUse {
   const grants = new Map(use.grants);
   let overage = overageUsed(use, zones, at);
@@ -83,7 +84,7 @@ export function addMoves(
     const into = (bucket: BucketKind): bigint =>
       (to === bucket ? credits : 0n) - (from === bucket ? credits : 0n);
     if (grantId === OVERAGE) {
-      overage -= into('overage') + into('overage_reserved');
+      if (isOfMonth) overage -= into('overage') + into('overage_reserved');
       overageReserved += into('overage_reserved');
       continue;
     }

@@ -3,6 +3,7 @@ import { type Account, currentOverage } from '../account.ts';
 import { Book } from '../book.ts';
 import { type BudgetCounters, counterName } from '../budget.ts';
 import type { Grant } from '../grant.ts';
+import { overageBeforeNow } from '../month-overage.ts';
 import type { Shadow } from './shadow.ts';
 import { OVER_COMMIT_GRANT, overageUsed, useOf } from './shadow-use.ts';
 
@@ -54,6 +55,8 @@ function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Gran
     amount,
     remaining,
     reserved,
+    // Nothing moves in shadow mode, so nothing that has expired returns.
+    expired: 0n,
     state: isSpent ? (remaining > 0n ? 'OPEN' : 'SPENT') : state,
   };
 }
@@ -70,6 +73,7 @@ function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boo
     reserved,
     voided: 0n,
     voidOnReturn: 0n,
+    expired: 0n,
     category: 'ADJUSTMENT',
     priority: 100,
     effectiveAt: now,
@@ -85,11 +89,12 @@ function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boo
 }
 
 function simulatedAccount(
-  { account, now }: Book,
+  book: Book,
   { use, reservations }: Shadow,
   grants: readonly Grant[],
   { unlimited, uncounted }: Simulation,
 ): Account {
+  const { account, now } = book;
   const sum = (creditsOf: (grant: Grant) => bigint) =>
     grants.reduce((total, grant) => total + creditsOf(grant), 0n);
   const overage = currentOverage(account, now) + overageUsed(use, account.timeZones, now);
@@ -103,6 +108,7 @@ function simulatedAccount(
     reserved: sum(({ reserved }) => reserved),
     granted: sum(({ amount, remaining }) => (remaining > 0n ? amount : 0n)),
     overage,
+    overageBefore: overageBeforeNow(book),
     overageReserved,
     // Only entries pay what it owes: what comes back in shadow mode pays nothing of it.
     owed: 0n,

@@ -69,6 +69,7 @@ export function planTermsToJson({ title, terms, packs, customAmounts }: PlanTerm
       },
       refund_expired: terms.refundExpired,
       ...(terms.payOwed && { pay_owed: true }),
+      ...(terms.lateUsageMs > 0 && { late_usage: formatDuration(terms.lateUsageMs) }),
       expiring_notice: formatDuration(terms.expiringNoticeMs),
       ...(terms.timeZone && { time_zone: terms.timeZone }),
     },

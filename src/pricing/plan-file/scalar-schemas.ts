@@ -99,6 +99,22 @@ export const durationMs = (minMs: number) =>
       form: `a length of time such as \`15m\`; \`s\`, \`m\`, \`h\` or \`d\`, from ${minMs / 1000}s`,
     });
 
+const DAY_MS = 86_400_000;
+
+/** Shorter than any month: then a statement is closed before the next month has ended. */
+const LATE_USAGE_MAX_MS = 25 * DAY_MS;
+
+/** How late usage can be. A period that is shorter than a day could not be told from a change of zone data. */
+export const lateUsage = z
+  .string()
+  .transform((value, context) => {
+    const lengthMs = parseDuration(value);
+    if (lengthMs !== null && lengthMs >= DAY_MS && lengthMs <= LATE_USAGE_MAX_MS) return lengthMs;
+    context.addIssue('must be a length of time such as 3d or 48h, from 1d to 25d');
+    return z.NEVER;
+  })
+  .meta({ form: 'a length of time such as `3d`; `h` or `d`, from 1d to 25d' });
+
 export const money = z
   .string()
   .transform((value, context): Money => {

@@ -9,6 +9,7 @@ import {
   durationMs,
   type Integers,
   id,
+  lateUsage,
   money,
   text,
   timeZone,
@@ -61,6 +62,11 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .describe(
           'Whether later credits first pay what the account owes: usage beyond a reservation of the policy TAKE, and spent credits whose money was taken back. false: it is shown, and stays.',
         ),
+      late_usage: lateUsage
+        .default(0)
+        .describe(
+          'How long after its use usage can be charged with `used_at`, to the month in which it happened, from 1d to 25d. Statements close so much later. Left out: not at all.',
+        ),
       expiring_notice: durationMs(0)
         .default(7 * 24 * 3_600_000)
         .describe(
@@ -84,6 +90,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         pause_floor,
         refund_expired,
         pay_owed,
+        late_usage,
         expiring_notice,
         time_zone,
         ...terms
@@ -93,6 +100,7 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         pauseFloor: pause_floor,
         refundExpired: refund_expired,
         payOwed: pay_owed,
+        lateUsageMs: late_usage,
         expiringNoticeMs: expiring_notice,
         timeZone: time_zone,
       }),

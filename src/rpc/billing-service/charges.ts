@@ -23,6 +23,7 @@ export const charge = defineMutation(
     reference: check.text('reference', request.reference, 256),
     labels: check.labels('labels', request.labels),
     criticality: parseCriticality(request, check),
+    usedAt: check.instant('used_at', request.usedAt),
   }),
   (outcome, book) => ({
     credits: outcome.credits,

@@ -62,6 +62,7 @@ export const reserve = defineMutation(
       reference: check.text('reference', request.reference, 256),
       labels: check.labels('labels', request.labels),
       criticality: parseCriticality(request, check),
+      usedAt: check.instant('used_at', request.usedAt),
     };
   },
   (outcome, book) => ({

@@ -47,6 +47,7 @@ export const entryMessage = (entry: Entry): EntryMessage => ({
   expiresAt: optionalInstant(entry.expiresAt),
   details: mapOf({ ...entry.details, ...entry.personal }),
   previousPlanId: entry.previousPlanId ?? '',
+  usedAt: optionalInstant(entry.usedAt),
   split: consumedByGrant(entry.moves).map(allocationMessage),
 });
 

@@ -51,6 +51,7 @@ const termsMessage = (terms: Terms): TermsMessage => ({
   lateCommitGrace: durationMessage(terms.reservation.graceMs),
   refundExpired: REFUND_EXPIRED[terms.refundExpired],
   payOwed: terms.payOwed,
+  lateUsage: terms.lateUsageMs > 0 ? durationMessage(terms.lateUsageMs) : undefined,
   expiringNotice: durationMessage(terms.expiringNoticeMs),
   timeZone: terms.timeZone ?? UTC,
 });

@@ -27,4 +27,5 @@ export const reservationMessage = (reservation: Reservation): ReservationMessage
   labels: mapOf(reservation.labels),
   late: reservation.late,
   planId: reservation.planId,
+  usedAt: optionalInstant(reservation.usedAt),
 });

@@ -7,7 +7,7 @@ import {
   type TraceChargeResponse,
 } from '../../gen/billing/v1/operator_service.ts';
 import { findAccount } from '../../queries/accounts.ts';
-import { findChargePath } from '../../queries/charge-path.ts';
+import { findChargePath, firstAsked } from '../../queries/charge-path.ts';
 import { type ChargeId, type FoundCharge, findCharges } from '../../queries/found-charges.ts';
 import { ownerOf } from '../call/access.ts';
 import { encodeMessage } from '../call/codec.ts';
@@ -85,7 +85,7 @@ async function loadPaths(
     if (bytes > PAGE_BYTES_MAX && paths.length > 0) break;
     last = found;
     // Who sees only own work does not see that of another, in which an own call had a part.
-    if (owner === null || path.steps[0]?.entry.caller === owner) paths.push(message);
+    if (owner === null || firstAsked(path.steps)?.entry.caller === owner) paths.push(message);
   }
   return { paths, last };
 }

@@ -88,7 +88,10 @@ export const accounts = defineTable({
       .as(toTopUps, fromTopUps)
       .nullable(),
     topUpDueAt: instant('settings', 'a top-up is to be started or checked; null: none').nullable(),
-    statementDueAt: instant('settings', 'end of the next month to close; null: none').nullable(),
+    statementDueAt: instant(
+      'settings',
+      'when the next month is closed: at its end, or later by the late usage that the plan takes; null: never',
+    ).nullable(),
     statementPlanId: text('settings', 'the postpaid plan that prices that month').nullable(),
     eventsHash: hex('settings', 'of the events that no entry covers yet; null: none').nullable(),
     callerDays: json<StoredCallerDays>(
@@ -108,6 +111,10 @@ export const accounts = defineTable({
     owed: bigint('settings', 'charged or claimed back, and paid by nothing yet; null: 0').nullIs(
       0n,
     ),
+    overageBefore: bigint(
+      'settings',
+      'used in the month before that of last_at, while late usage can add to it; null: none',
+    ).nullable(),
     seq: bigint('updated', 'of the newest entry'),
     grantCount: bigint('updated', 'number of the newest grant'),
     eventCount: bigint('updated', 'seq of the newest event'),
@@ -143,6 +150,7 @@ export const accounts = defineTable({
       'overage_reserved >= 0',
       'overage + overage_reserved <= overage_limit',
     ],
+    accounts_overage_before_check: ['overage_before > 0', 'overage_before <= overage_limit'],
     accounts_owed_check: 'owed > 0',
     // The update of a stale cached account fails by it: see versionedUpdate in src/pg/bulk.ts.
     accounts_version_check: 'version > 0',

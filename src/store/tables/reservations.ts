@@ -59,6 +59,10 @@ const columns = {
   )
     .as(toDemands, fromDemands)
     .nullable(),
+  usedAt: instant(
+    'inserted',
+    'when its work was done; null: commits count when they are made',
+  ).nullable(),
   caller: text('inserted', 'who reserved'),
   reference: text('inserted', "the caller's name for the job; null: none").nullIs(''),
   labels: jsonText<Labels>('inserted', '{"name": "value"}; null: none')

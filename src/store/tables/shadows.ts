@@ -168,6 +168,8 @@ type StoredJob = {
 type StoredStart = {
   readonly entry_seq: JsonInteger;
   readonly created_at: number;
+  /** When its work was done, where the caller said so. */
+  readonly used_at?: number;
   readonly over_commit_policy: OverCommitPolicy;
   readonly plan_id: string;
   readonly rate_card_version: number;
@@ -232,6 +234,7 @@ function toStoredStart(reservation: ShadowReservation): StoredStart {
   return {
     entry_seq: reservation.entrySeq,
     created_at: reservation.createdAt,
+    ...(reservation.usedAt !== null && { used_at: reservation.usedAt }),
     over_commit_policy: reservation.overCommitPolicy,
     plan_id: reservation.planId,
     rate_card_version: reservation.rateCardVersion,
@@ -261,6 +264,7 @@ function toReservation({
     late: job.late,
     entrySeq: BigInt(start.entry_seq),
     createdAt: start.created_at,
+    usedAt: start.used_at ?? null,
     overCommitPolicy: start.over_commit_policy,
     planId: start.plan_id,
     rateCardVersion: start.rate_card_version,

@@ -68,7 +68,8 @@ create view history as
     personal,
     content -> 'm' as moves, content -> 'u' as usages,
     erased_hash is not null as erased,
-    coalesce((content ->> 'w')::bigint, 0) as owed_after
+    coalesce((content ->> 'w')::bigint, 0) as owed_after,
+    to_timestamp((content ->> 't')::bigint / 1000.0) as used_at
   from entries;
 
 -- The moves of entries, one per row. Every balance is a sum of moves.
@@ -104,7 +105,7 @@ create view running_reservations as
     credits, committed, returned, allocations, expired_allocations, held_for,
     created_at, expires_at, late,
     ${spelled('over_commit_policy', OVER_COMMIT_POLICY_CODES)} as over_commit_policy,
-    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation
+    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation, used_at
   from reservations;
 
 -- The salted hash of an entry's personal data and request. The hash chain covers this hash.

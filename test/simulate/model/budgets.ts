@@ -68,9 +68,9 @@ function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number)
     used = added(used, new Map(all.filter(([value]) => (budget.value ?? value) === value)));
   };
   for (const reservation of state.reservations.values()) {
-    const { seq, createdAt, labels, credits, committed, held } = reservation;
+    const { seq, createdAt, usedAt, labels, credits, committed, held } = reservation;
     const counted = { credits: committed + totalOf(held), shares: countedShares(reservation) };
-    add({ seq, at: createdAt, labels }, counted, credits > 0n || committed > 0n);
+    add({ seq, at: usedAt ?? createdAt, labels }, counted, credits > 0n || committed > 0n);
   }
   for (const spending of state.spendings.values()) {
     const { reservationId, split, shares } = spending;
@@ -81,7 +81,11 @@ function usedOf(state: AccountState, { budget, since }: ModelBudget, at: number)
     const { reservationId } = spending;
     const reservation = state.reservations.get(reservationId);
     const job = reservation
-      ? { seq: reservation.seq, at: reservation.createdAt, labels: reservation.labels }
+      ? {
+          seq: reservation.seq,
+          at: reservation.usedAt ?? reservation.createdAt,
+          labels: reservation.labels,
+        }
       : spending;
     const credits = totalOf(split);
     const back = { credits: -credits, shares: refundedShares(spending, credits) };

@@ -47,7 +47,10 @@ function has(entry: ModelEntry, id: Id): boolean {
   return id.$case === 'entrySeq' && entry.seq === id.value;
 }
 
-/** A refund belongs to what it refunds; an entry without a job to the first one of its request. */
+/**
+ * A refund belongs to what it refunds; an entry without a job to the first one of its request. What returns for late usage
+ * belongs to what spends it.
+ */
 function chargesOf(entries: readonly ModelEntry[]): (entry: ModelEntry) => Charge {
   const firsts = new Map<string, ModelEntry>();
   for (const entry of entries)
@@ -57,8 +60,17 @@ function chargesOf(entries: readonly ModelEntry[]): (entry: ModelEntry) => Charg
     if (purchaseId !== '') return { $case: 'purchaseId', value: purchaseId };
     return { $case: 'entrySeq', value: kind === Entry_Kind.REFUND ? refundedSeq : seq };
   };
-  return (entry) =>
-    own(entry.reservationId === '' ? (firsts.get(entry.requestId) ?? entry) : entry);
+  const spendings = new Map<ModelEntry, ModelEntry>();
+  let next: ModelEntry | undefined;
+  for (const entry of [...entries].reverse())
+    if (entry.kind === Entry_Kind.REINSTATE && entry.usedAt && next) spendings.set(entry, next);
+    else next = entry;
+  return (entry) => {
+    const spending = spendings.get(entry) ?? entry;
+    return own(
+      spending.reservationId === '' ? (firsts.get(spending.requestId) ?? spending) : spending,
+    );
+  };
 }
 
 function endOf({ reservations, purchases, plan }: AccountState, charge: Charge, now: number) {

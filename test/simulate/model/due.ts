@@ -244,6 +244,7 @@ export function addGrant(
     reserved: 0n,
     voided: 0n,
     toVoid: 0n,
+    expired: 0n,
     createdAt: now,
     state: isScheduled ? Grant_State.SCHEDULED : Grant_State.OPEN,
   });

@@ -67,7 +67,11 @@ export class Funding {
   }
 
   /** Has what is available pay: `preferred` first, then every grant in burn order, then overage. */
-  payFromAvailable(now: number, preferred: readonly Part[] = []): readonly Part[] {
+  payFromAvailable(
+    now: number,
+    preferred: readonly Part[] = [],
+    room = overageRoom(this.#state, now),
+  ): readonly Part[] {
     const parts: Part[] = [];
     const taken = new Map<bigint, bigint>();
     const pay = (grantId: bigint, available: bigint) => {
@@ -83,12 +87,12 @@ export class Funding {
     }
     for (const grant of this.#state.burnOrder)
       pay(grant.grantId, spendable(grant, now) - (taken.get(grant.grantId) ?? 0n));
-    pay(OVERAGE, overageRoom(this.#state, now));
+    pay(OVERAGE, room);
     return mergeParts(parts);
   }
 }
 
-/** Overage that the plan still allows this month. */
+/** Overage that the plan still allows in the month of an instant. */
 export function overageRoom(state: AccountState, now: number): bigint {
   const limit = BigInt(state.plan.overage?.limit ?? 0);
   const room = limit - state.overageOf(now) - state.overageReserved;
@@ -112,10 +116,11 @@ export function fund(
   state: AccountState,
   needs: readonly Need[],
   now: number,
+  room?: bigint,
 ): readonly Part[] | Refusal {
   const funding = new Funding(state, needs);
   const required = funding.missing;
-  const parts = funding.payFromAvailable(now);
+  const parts = funding.payFromAvailable(now, [], room);
   return funding.missing > 0n ? insufficient(state, required, funding.missing) : parts;
 }
 

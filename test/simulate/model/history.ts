@@ -62,9 +62,13 @@ function bucketsAfter(entries: readonly ModelEntry[]): BucketBalance[] {
   const order = ({ grantId }: { grantId: bigint }) => grantId || 1n << 62n;
   return [...sums.values()]
     .filter(({ credits }) => credits !== 0n)
-    .sort((a, b) => Number(order(a) - order(b)) || a.kind - b.kind)
+    .sort((a, b) => Number(order(a) - order(b)) || rankOf(a) - rankOf(b))
     .map(({ kind, grantId, credits }) => ({ bucket: { kind, grantId }, credits }));
 }
+
+/** What is owed comes after overage, though its number came later. */
+const rankOf = ({ kind }: { readonly kind: Bucket_Kind }): number =>
+  kind === BUCKETS.owed ? BUCKETS.overage_reserved + 0.5 : kind;
 
 type Filters = Extract<ReadSpec, { read: 'entries' }>;
 

@@ -134,6 +134,7 @@ export const reservationOf = (accountId: string, reservation: ReservationState):
   labels: new Map(reservation.labels),
   late: reservation.late,
   planId: reservation.planId,
+  usedAt: dateOf(reservation.usedAt),
 });
 
 const levelOf = (level: Level): LowBalanceLevel =>

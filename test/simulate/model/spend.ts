@@ -10,6 +10,7 @@ import { overBudget, reportBudgets } from './budgets.ts';
 import { commitParts, lateParts, stillNeeded } from './commit-parts.ts';
 import { addGrant, grantPaidOwed, namesOf } from './due.ts';
 import { freeOf, fund, grantsFor, heldOf, ofGrant, returnMoves, voidedOf } from './funding.ts';
+import { committedAt, fundLate, raiseRoom, refusalOfLate, reinstate } from './late.ts';
 import { balanceOf, floorOf, grantOf, reservationOf } from './messages.ts';
 import { needsOf, type Priced, priceOf } from './prices.ts';
 import { Refusal } from './refusal.ts';
@@ -127,16 +128,23 @@ export function reserve(
   if (unwanted) return unwanted;
   const ttl = request.ttl ? millisOf(request.ttl) : state.plan.ttlMs;
   if (ttl > state.plan.maxTtlMs) return invalid;
+  const { usedAt } = request;
+  const tooLate = refusalOfLate(state, usedAt, now);
+  if (tooLate) return tooLate;
   const priced = amountOf(request);
   const refusal = refusalOfWork(state, request, priced, now);
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
-  const job = { seq: state.seq + 1n, at: now, labels: request.labels };
+  const job = { seq: state.seq + 1n, at: usedAt?.getTime() ?? now, labels: request.labels };
   const change = changeOf(priced);
   const over = overBudget(state, job, change);
   if (over) return over;
-  const held = fund(state, toNeeds(priced), now);
+  const needs = toNeeds(priced);
+  const held = usedAt
+    ? fundLate(state, needs, usedAt.getTime(), now, { holds: true })
+    : fund(state, needs, now);
   if (held instanceof Refusal) return held;
+  if (usedAt) reinstate(state, held, usedAt, now);
   const { credits, lines } = priced;
   const reservation: ReservationState = {
     reservationId,
@@ -150,6 +158,7 @@ export function reserve(
     heldFor: held.some((part) => isLimited(state, part)) ? needsOf(lines) : null,
     expiresAt: now + ttl,
     createdAt: now,
+    usedAt: usedAt?.getTime() ?? null,
     endedAt: null,
     asked: null,
     policy: request.overCommitPolicy || OverCommitPolicy.REJECT,
@@ -171,6 +180,7 @@ export function reserve(
       credits,
       usages: lines as PricedUsage[],
       expiresAt: new Date(reservation.expiresAt),
+      usedAt,
       ...namesOf(reservation),
     },
     author,
@@ -192,26 +202,33 @@ export function charge(
 ): First<'charge'> | Refusal {
   const unwanted = refusalOfNew(state);
   if (unwanted) return unwanted;
+  const { usedAt } = request;
+  const tooLate = refusalOfLate(state, usedAt, now);
+  if (tooLate) return tooLate;
   const priced = amountOf(request);
   const refusal = refusalOfWork(state, request, priced, now);
   if (refusal) return refusal;
   if (priced instanceof Refusal) return priced;
-  const job = { seq: state.seq + 1n, at: now, labels: request.labels };
+  const job = { seq: state.seq + 1n, at: usedAt?.getTime() ?? now, labels: request.labels };
   const change = changeOf(priced);
   const over = overBudget(state, job, change);
   if (over) return over;
-  const parts = fund(state, toNeeds(priced), now);
+  const needs = toNeeds(priced);
+  const parts = usedAt
+    ? fundLate(state, needs, usedAt.getTime(), now, { holds: false })
+    : fund(state, needs, now);
   if (parts instanceof Refusal) return parts;
+  if (usedAt) reinstate(state, parts, usedAt, now);
   const { credits, lines } = priced;
   const { reference, labels } = request;
   const terms = { rateCardVersion: RATE_CARD_VERSION, reference, labels };
   const entry = state.post(
     Entry_Kind.CHARGE,
     now,
-    { moves: take(parts, 'consumed'), credits, usages: lines as PricedUsage[], ...terms },
+    { moves: take(parts, 'consumed'), credits, usages: lines as PricedUsage[], usedAt, ...terms },
     author,
   );
-  recordSpending(state, entry.seq, now, parts, ownUses(lines, credits), {
+  recordSpending(state, entry.seq, usedAt?.getTime() ?? now, parts, ownUses(lines, credits), {
     ...terms,
     planId: state.planId,
     reservationId: '',
@@ -254,7 +271,11 @@ const overageLast = (parts: readonly Part[]): readonly Part[] => [
 const changeOf = (priced: Priced) => ({ credits: priced.credits, shares: sharesOf(priced) });
 
 /** As budgets count it. */
-const jobOf = ({ seq, createdAt, labels }: ReservationState) => ({ seq, at: createdAt, labels });
+const jobOf = ({ seq, createdAt, usedAt, labels }: ReservationState) => ({
+  seq,
+  at: usedAt ?? createdAt,
+  labels,
+});
 
 const notFound = (reservationId: string): Refusal =>
   new Refusal('RESERVATION_NOT_FOUND', { reservation_id: reservationId });
@@ -296,7 +317,7 @@ export function raise(
   const change = changeOf(priced);
   const over = overBudget(state, jobOf(before), change);
   if (over) return over;
-  const added = fund(state, toNeeds(priced), now);
+  const added = fund(state, toNeeds(priced), now, raiseRoom(state, before, now));
   if (added instanceof Refusal) return added;
   const { credits, lines } = priced;
   const entry = state.post(
@@ -440,6 +461,7 @@ export function commit(
   const over = overBudget(state, jobOf(before), change);
   if (over) return over;
   const { lines } = priced;
+  const usedAt = committedAt(state, before, fromAvailable, now);
   const given = isFinal ? [...rest, ...spared] : spared;
   const entry = state.post(
     Entry_Kind.COMMIT,
@@ -451,6 +473,7 @@ export function commit(
       ],
       credits: committed,
       usages: lines as PricedUsage[],
+      usedAt,
       late: isLate,
       final: isFinal,
       ...namesOf(before),
@@ -458,10 +481,18 @@ export function commit(
     author,
   );
   const uses = lines.length > 0 ? ownUses(lines, committed) : reservedUses(before, committed);
-  recordSpending(state, entry.seq, now, mergeParts([...ofGrants, ...ofOverage, ...owed]), uses, {
-    ...before,
-    shares: sharesOfSpending(priced, committed, false),
-  });
+  const countedAt = usedAt?.getTime() ?? now;
+  recordSpending(
+    state,
+    entry.seq,
+    countedAt,
+    mergeParts([...ofGrants, ...ofOverage, ...owed]),
+    uses,
+    {
+      ...before,
+      shares: sharesOfSpending(priced, committed, false),
+    },
+  );
   state.reservations.set(before.reservationId, reservation);
   reportBudgets(state, jobOf(before), change);
   return {

@@ -29,6 +29,8 @@ export type GrantState = {
   readonly voided: bigint;
   /** What is voided as it comes back. */
   readonly toVoid: bigint;
+  /** Of an allowance: what expired of it under a plan that takes late usage. */
+  readonly expired: bigint;
   readonly category: Grant_Category;
   readonly priority: number;
   readonly effectiveAt: number;
@@ -65,6 +67,8 @@ export type ReservationState = {
   readonly heldFor: readonly Need[] | null;
   readonly expiresAt: number;
   readonly createdAt: number;
+  /** When its work is said to be done. */
+  readonly usedAt: number | null;
   readonly endedAt: number | null;
   /** What the final commit asked for. */
   readonly asked: { readonly credits: bigint; readonly lines: readonly PricedUsage[] } | null;
@@ -94,6 +98,7 @@ export type Use = {
 /** A charge or commit. */
 export type Spending = {
   readonly seq: bigint;
+  /** When its usage counts. */
   readonly at: number;
   /** In the order in which the credits were used; overage last. */
   readonly split: readonly Part[];
@@ -165,12 +170,13 @@ export type Draft = Partial<
     | 'final'
     | 'purchaseId'
     | 'expiresAt'
+    | 'usedAt'
     | 'details'
   >
 > & {
   readonly moves?: readonly ModelMove[];
   readonly labels?: Labels;
-  /** Of a refund: when the refunded entry was recorded. */
+  /** Of a refund: when the refunded usage counts. */
   readonly refundedAt?: number;
 };
 
@@ -294,7 +300,9 @@ export class AccountState {
   post(kind: Entry_Kind, now: number, draft: Draft, author: Author): ModelEntry {
     const { moves = [], refundedAt, ...fields } = draft;
     const { owed } = this;
-    for (const move of moves) this.#apply(move, now, refundedAt ?? now);
+    const countedAt = refundedAt ?? fields.usedAt?.getTime() ?? now;
+    for (const move of moves) this.#apply(move, now, countedAt);
+    if (planOf(fields.planId ?? this.planId).lateDays > 0) this.#followExpired(moves, now);
     this.seq += 1n;
     this.lastAt = now;
     const entry: ModelEntry = {
@@ -322,6 +330,7 @@ export class AccountState {
       planVersion: 1n,
       purchaseId: '',
       expiresAt: undefined,
+      usedAt: undefined,
       details: new Map(),
       certificate: '',
       ...author,
@@ -331,8 +340,20 @@ export class AccountState {
     this.posted.push(entry);
     this.history = { entry, before: this.history };
     this.#tellOfOwed(entry, owed);
-    if (this.owed > 0n && this.plan.payOwed) this.#payOwed(moves, now);
+    const isForUsage = kind === Entry_Kind.REINSTATE && fields.usedAt !== undefined;
+    if (this.owed > 0n && this.plan.payOwed && !isForUsage) this.#payOwed(moves, now);
     return entry;
+  }
+
+  /** What was not carried into the next period had no end by which it expired. */
+  #followExpired(moves: readonly ModelMove[], now: number) {
+    for (const { from, to, grantId, credits } of moves) {
+      if (from === 'issued' || grantId === OVERAGE) continue;
+      const grant = this.grant(grantId);
+      const expired = grant.expired + signed('expired', from, to) * credits;
+      if (grant.category === CATEGORY_ALLOWANCE && hasExpired(grant, now))
+        this.grants.set(grantId, { ...grant, expired });
+    }
   }
 
   #tellOfOwed({ kind, seq }: ModelEntry, before: bigint) {
@@ -369,9 +390,9 @@ export class AccountState {
       if (from === 'owed' || to === 'owed' || to === 'issued') return;
       this.overageReserved += signed('overage_reserved', from, to) * credits;
       const used = signed('consumed', from, to) * credits;
-      const month = monthOf(this.timeZones, now);
-      // Overage of an earlier month stays counted there.
-      if (used !== 0n && (used > 0n || monthOf(this.timeZones, spentAt) === month))
+      const month = monthOf(this.timeZones, spentAt);
+      // What is given back of an earlier month stays counted there.
+      if (used !== 0n && (used > 0n || monthOf(this.timeZones, now) === month))
         this.overage.set(month, (this.overage.get(month) ?? 0n) + used);
       return;
     }
@@ -422,6 +443,7 @@ export const spendable = (grant: GrantState, now: number): bigint =>
     : grant.remaining - grant.reserved;
 
 const CATEGORY_PAID = 1;
+const CATEGORY_ALLOWANCE = 3;
 
 /** Priority, soonest expiry, unpaid before paid, oldest. */
 function compareBurnOrder(a: GrantState, b: GrantState): number {

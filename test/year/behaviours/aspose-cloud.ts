@@ -1,12 +1,20 @@
 /**
  * Aspose Cloud: postpaid customers of very different volumes; some buy packs. Jobs across the end of a month
  * are committed in time, late, too late or never. Some charges are refunded, in the same month or after
- * they were billed.
+ * they were billed. Some usage is reported days after it happened, most of it in the first days of a month.
  */
 import type { Random } from '../../cluster/random.ts';
+import { HOUR_MS } from '../calendar.ts';
+import { usedBefore } from '../late-usage.ts';
 import type { TimeOfDay, TimeOfDayName } from '../time-of-day.ts';
 import type { LoggedRequest, Usage } from '../usage-log.ts';
 import { type Behaviour, chance, Refundable } from './behaviour.ts';
+
+type Running = {
+  readonly reservationId: string;
+  readonly endsAt: TimeOfDayName | 'never';
+  readonly fails: boolean;
+};
 
 type Volume = {
   /** Outputs in one charge. */
@@ -39,6 +47,9 @@ const ENDS: readonly [TimeOfDayName | 'never', ...(TimeOfDayName | 'never')[]] =
   'never',
 ];
 
+/** Jobs that are reserved late, by day, are committed or released in the afternoon. */
+const LATE_JOB_TTL_MS = 8 * HOUR_MS;
+
 const chooseVolume = (random: Random): Volume =>
   random.of([LIGHT, LIGHT, LIGHT, STEADY, STEADY, STEADY, STEADY, HEAVY, HEAVY, GIANT]);
 
@@ -46,8 +57,7 @@ export function asposeCloud(random: Random): Behaviour {
   const volume = chooseVolume(random);
   const prepays = chance(random, 0.4);
   const refundable = new Refundable(6);
-  let running: { readonly reservationId: string; readonly endsAt: TimeOfDayName | 'never' } | null =
-    null;
+  let running: Running | null = null;
 
   const usages = (): readonly Usage[] => {
     const billable = () => ({
@@ -61,27 +71,46 @@ export function asposeCloud(random: Random): Behaviour {
       ...(chance(random, 0.2) ? [billable()] : []),
     ];
   };
-  const commitAt = ({ name }: TimeOfDay): readonly LoggedRequest[] => {
+  const endAt = ({ name }: TimeOfDay): readonly LoggedRequest[] => {
     if (running?.endsAt !== name) return [];
-    const { reservationId } = running;
+    const { reservationId, fails } = running;
     running = null;
-    return [{ kind: 'commit', reservationId, final: true }];
+    return fails
+      ? [{ kind: 'release', reservationId }]
+      : [{ kind: 'commit', reservationId, final: true }];
   };
+  const charge = ({ at }: TimeOfDay, isLate: boolean): LoggedRequest => ({
+    ...{ kind: 'charge', usages: usages() },
+    ...(isLate && { usedAt: usedBefore(random, at) }),
+  });
+  const reserveLate = ({ at }: TimeOfDay): LoggedRequest => ({
+    ...{ kind: 'reserve', usages: usages(), ttlMs: LATE_JOB_TTL_MS },
+    usedAt: usedBefore(random, at),
+  });
 
   return {
     requests(time) {
-      const commits = commitAt(time);
+      const ended = endAt(time);
       switch (time.name) {
         case 'morning': {
           const buys = time.inYear && prepays && chance(random, volume.buys);
-          return buys ? [...commits, { kind: 'purchase', packId: volume.pack }] : commits;
+          const reserves = time.inYear && chance(random, time.dayOfMonth <= 3 ? 0.05 : 0.002);
+          return [
+            ...ended,
+            ...(buys ? [{ kind: 'purchase', packId: volume.pack } as const] : []),
+            ...(reserves ? [reserveLate(time)] : []),
+          ];
         }
         case 'afternoon': {
           const charges = time.inYear && chance(random, 0.1);
+          // What devices used while they were offline, sent when they are back.
+          const reports = time.inYear && chance(random, time.dayOfMonth <= 3 ? 0.06 : 0);
           // Also after the year: its last bills can still be refunded.
           const refunds = time.day < 400 && chance(random, 0.012);
           return [
-            ...(charges ? [{ kind: 'charge', usages: usages() } as const] : []),
+            ...ended,
+            ...(charges ? [charge(time, chance(random, 0.05))] : []),
+            ...(reports ? [charge(time, true)] : []),
             ...(refunds ? refundable.refund(random) : []),
           ];
         }
@@ -90,13 +119,20 @@ export function asposeCloud(random: Random): Behaviour {
           return reserves ? [{ kind: 'reserve', usages: usages() }] : [];
         }
         default:
-          return commits;
+          return ended;
       }
     },
     onResponse(request, response) {
       if (response.refused) return;
       if (request.kind === 'reserve')
-        running = { reservationId: response.reservationId, endsAt: random.of(ENDS) };
+        running =
+          request.usedAt === undefined
+            ? { reservationId: response.reservationId, endsAt: random.of(ENDS), fails: false }
+            : {
+                reservationId: response.reservationId,
+                endsAt: chance(random, 0.2) ? 'never' : 'afternoon',
+                fails: chance(random, 0.2),
+              };
       if (request.kind === 'charge' || request.kind === 'commit')
         refundable.add(response.seq, response.credits);
     },

@@ -268,6 +268,9 @@ const TermFacts = ({ terms }: { readonly terms: Terms }) => {
       <Fact name="Late commits">
         {lengthOf(durationMs(terms.lateCommitGrace))} after the expiry
       </Fact>
+      {terms.lateUsage && (
+        <Fact name="Late usage">up to {lengthOf(durationMs(terms.lateUsage))}</Fact>
+      )}
       {terms.timeZone !== 'UTC' && <Fact name="Time zone of new accounts">{terms.timeZone}</Fact>}
       <Fact name="Refunds to expired grants">{words(terms.refundExpired, 'REFUND_EXPIRED')}</Fact>
     </Facts>

@@ -4,11 +4,12 @@ import type { Allocation, Entry } from '../messages.ts';
 import type { Tone } from './basics.tsx';
 
 /** "commit, in part", "refund of 14". */
-export function stepName({ kind, late, final, refundedSeq }: Entry): string {
+export function stepName({ kind, late, final, refundedSeq, usedAt }: Entry): string {
   const name = words(kind, 'KIND');
   const parts = [big(refundedSeq) > 0n ? `${name} of ${refundedSeq}` : name];
   if (late) parts.push('late');
   if (final === false) parts.push('in part');
+  if (usedAt) parts.push(`used ${usedAt.slice(0, 16).replace('T', ' ')} UTC`);
   return parts.join(', ');
 }
 

@@ -1,0 +1,47 @@
+/**
+ * Late usage: work that is charged after it was done, and counts when it was done. See
+ * docs/decisions/0021-late-usage.md.
+ */
+import type { Failure } from '../failure.ts';
+import { monthToCloseEnd } from './account.ts';
+import { type Allocation, OVERAGE } from './allocation/allocation.ts';
+import type { Book } from './book.ts';
+import { invalidField, lateUsageNotAllowed } from './failures.ts';
+import { isSameMonth, monthEndingAt } from './periods/period.ts';
+import type { Reservation } from './reservation.ts';
+
+/** Why usage of then cannot be charged now; null: it can, or is of now. */
+export function checkUsedAt(book: Book, usedAt: number | null): Failure | null {
+  if (usedAt === null) return null;
+  const { account, plan, now } = book;
+  if (usedAt > now)
+    return invalidField('used_at', 'must not be in the future', {
+      allowed: new Date(now).toISOString(),
+    });
+  const { lateUsageMs } = plan.terms;
+  if (lateUsageMs === 0) return lateUsageNotAllowed(plan.planId, usedAt, null);
+  const earliest = Math.max(now - lateUsageMs, account.openedAt, openSince(book));
+  return usedAt < earliest ? lateUsageNotAllowed(plan.planId, usedAt, earliest) : null;
+}
+
+/** The beginning of the oldest month that still takes usage of the account's plan. */
+function openSince({ account, now }: Book): number {
+  const { statementDueAt, statementPlanId, planId, timeZones } = account;
+  const end = monthToCloseEnd(account);
+  if (end === null || statementDueAt === null) return account.openedAt;
+  // A month that has ended is priced by the plan it ended under, and takes no usage of another.
+  const isOver = statementDueAt <= now || (end <= now && statementPlanId !== planId);
+  return isOver ? end : monthEndingAt(timeZones, end).from;
+}
+
+/** When a commit counts: as its reservation said, while that can still be charged. Null: when it is made. */
+export function committedAt(
+  book: Book,
+  { usedAt }: Reservation,
+  fromAvailable: readonly Allocation[],
+): number | null {
+  if (usedAt === null || checkUsedAt(book, usedAt) !== null) return null;
+  // The limit of an earlier month was looked at for what is held, and not for more.
+  const drawsOverage = fromAvailable.some(({ grantId }) => grantId === OVERAGE);
+  return drawsOverage && !isSameMonth(book.account.timeZones, book.now, usedAt) ? null : usedAt;
+}
