@@ -42,9 +42,11 @@ export async function lockMoves(client: pg.Client, cell: string): Promise<void> 
   await client.query('set lock_timeout = 0');
 }
 
-/** Keeps the archiver from the database as long as the session lasts. Throws where it works there. */
+/** Keeps the archiver from the database as long as the session lasts, and no other move. Throws where it works there. */
 export async function lockOutArchiver(client: pg.Client, cell: string): Promise<void> {
-  const { rows } = await client.query(`select pg_try_advisory_lock(${ARCHIVER_LOCK}) as locked`);
+  const { rows } = await client.query(
+    `select pg_try_advisory_lock_shared(${ARCHIVER_LOCK}) as locked`,
+  );
   if (!rows[0]?.locked)
     throw new Error(
       `the database of cell ${cell} is being archived: move slots when that has ended`,

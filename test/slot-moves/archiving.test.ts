@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { ARCHIVER_LOCK } from '../../src/archiver/lock.ts';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { type MoveStep, moveSlots } from '../../src/slot-moves/move-slots.ts';
+import { lockOutArchiver, openSession } from '../../src/slot-moves/session.ts';
 import { parseSlots } from '../../src/slot-moves/slots.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { DAY } from '../accounts.ts';
@@ -107,6 +108,19 @@ test('no slot moves while the archiver works', async () => {
         ],
       },
     );
+  } finally {
+    await client.end();
+  }
+});
+
+test('a second command that moves slots is not taken for the archiver', async () => {
+  const client = await openSession(two.cells[0]);
+  try {
+    await lockOutArchiver(client, 'old');
+    expect(
+      await run('cells', 'split', '--from', 'old', '--to', 'new', '--slots', '50-59'),
+    ).toMatchObject({ exitCode: 0 });
+    expect(await archive()).toMatchObject({ exitCode: 2 });
   } finally {
     await client.end();
   }
