@@ -67,6 +67,8 @@ export type StatementToClose = {
   readonly dueAt: number;
   /** The account as it was when its entries were read. */
   readonly read: Pick<Account, 'seq' | 'lastAt'>;
+  /** The last postpaid plan that the account has had since the month ended; null: none. */
+  readonly nextPlanId: string | null;
 };
 
 /**
@@ -76,7 +78,7 @@ export type StatementToClose = {
  */
 export function closeStatement(
   book: Book,
-  { statement, dueAt, read }: StatementToClose,
+  { statement, dueAt, read, nextPlanId }: StatementToClose,
   trace: Trace,
 ) {
   const { account, plan } = book;
@@ -101,7 +103,7 @@ export function closeStatement(
   account.statementDueAt = moreMonthsFollow
     ? periodFrom(account.timeZones, 'month', end).until + plan.terms.lateUsageMs
     : null;
-  account.statementPlanId = postpaid ? account.planId : null;
+  account.statementPlanId = postpaid ? account.planId : nextPlanId;
   book.changes.settings = true;
 }
 

@@ -6,6 +6,7 @@ import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { billMonth } from '../statements/bill.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { planSince } from './month-plan.ts';
 import { countMonth } from './month-usage.ts';
 import { findStatements, findStatementsOfMonths } from './statements.ts';
 
@@ -30,7 +31,7 @@ export async function computeStatement(
   const before = end === period.from ? monthEndingAt(account.timeZones, end) : null;
   if (before && used.refundedEarlier.has(nameOfMonth(before)))
     closed.push(await computeStatement(em, archive, catalogue, account, before));
-  const { planId, rates } = await pricesOf(em, catalogue, account, period);
+  const { planId, rates } = await pricesOf(em, catalogue, account, period, afterSeq);
   const { usage, creditsUsed, overage, owed, owedPaid } = used;
   return {
     accountId,
@@ -54,13 +55,16 @@ async function pricesOf(
   catalogue: Catalogue,
   account: Account,
   period: Period,
+  afterSeq: bigint,
 ): Promise<Pick<Statement, 'planId' | 'rates'>> {
-  const { accountId, planId, state, statementPlanId, statementDueAt } = account;
+  const { accountId, planId, statementPlanId, statementDueAt } = account;
   const end = monthToCloseEnd(account);
-  // While late usage keeps a month open, the next one is priced by the plan that the account has.
-  if (end === period.from && state === 'OPEN') {
-    const published = await catalogue.findPlan(planId, account.lastAt);
-    return { planId, rates: published?.terms.terms.overage?.rates ?? null };
+  // While late usage keeps a month open, nothing is written yet of the plan that prices the next one.
+  if (end === period.from) {
+    const pricedBy = await planSince(em, catalogue, account, period.from, afterSeq);
+    const published = pricedBy && (await catalogue.findPlan(pricedBy, account.lastAt));
+    const rates = published ? (published.terms.terms.overage?.rates ?? null) : null;
+    return { planId: pricedBy ?? planId, rates };
   }
   if (statementDueAt === null || end !== period.until) return { planId, rates: null };
   if (statementPlanId !== null) {

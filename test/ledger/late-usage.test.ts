@@ -77,7 +77,11 @@ function closeMonth(store: AccountStore, now: string): boolean {
   const { seq, lastAt } = store.account;
   const dueAt = store.account.statementDueAt ?? 0;
   const book = store.loadBook(at(now), []);
-  closeStatement(book, { statement: NO_STATEMENT, dueAt, read: { seq, lastAt } }, origin);
+  closeStatement(
+    book,
+    { statement: NO_STATEMENT, dueAt, read: { seq, lastAt }, nextPlanId: null },
+    origin,
+  );
   store.saveBook(book);
   return book.changes.statements.length === 1;
 }
@@ -280,7 +284,7 @@ describe('a statement is due', () => {
     const read = { seq: 1n, lastAt: at('2026-01-10') };
     const book = store.loadBook(at('2026-02-04'), []);
     const dueAt = FEBRUARY + ms('3d');
-    closeStatement(book, { statement: NO_STATEMENT, dueAt, read }, origin);
+    closeStatement(book, { statement: NO_STATEMENT, dueAt, read, nextPlanId: null }, origin);
     expect(book.changes.statements).toEqual([]);
     expect(closeMonth(store, '2026-02-04')).toBe(true);
   });

@@ -35,7 +35,12 @@ const statementToClose = (
   { seq, lastAt }: Account,
   dueAt = FEBRUARY,
   change: Partial<Statement> = {},
-): StatementToClose => ({ statement: statement(change), dueAt, read: { seq, lastAt } });
+): StatementToClose => ({
+  statement: statement(change),
+  dueAt,
+  read: { seq, lastAt },
+  nextPlanId: null,
+});
 
 function opened(terms = postpaid(100n)): AccountStore {
   const store = new AccountStore(plan(terms), at('0s'));

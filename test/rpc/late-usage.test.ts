@@ -10,14 +10,14 @@ import { planIn } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
-const planOf = (planId: string, limit: number) =>
+const planOf = (planId: string, limit: number, price = '0.1') =>
   planIn(`
 plan_id: ${planId}
 title: Late
 terms:
   late_usage: 3d
   allowance: { credits: 50, every: month, rollover: none }
-  overage: { limit: ${limit}, mode: graduated, currency: USD, tiers: [{ price: "0.1" }] }
+  overage: { limit: ${limit}, mode: graduated, currency: USD, tiers: [{ price: "${price}" }] }
 packs: []
 operations:
   job.one: { title: One, billable: true, components: [{ kind: flat, label: One, credits: 1 }] }
@@ -30,11 +30,12 @@ changes:
 const LATE = planOf('late', 1000);
 /** It allows less overage. */
 const LESS = planOf('less', 100);
+const DEARER = planOf('dearer', 1000, '0.2');
 
 let scrip: TestService;
 beforeAll(async () => {
   scrip = await startTestService({
-    plans: [...(await plansOfDeploy()), LATE, LESS],
+    plans: [...(await plansOfDeploy()), LATE, LESS, DEARER],
     frozenAt: Date.UTC(2031, 0, 2),
   });
 });
@@ -283,6 +284,24 @@ test('a plan that allows less keeps what late usage has used of the month before
     ...{ accountId, requestId: requestId(), planId: 'less', reason: 'a test' },
   });
   expect(await statement('2031-10')).toMatchObject({ overage: 200n });
+});
+
+test('a month is priced by its own plan, also where the account left that while the month before was open', async () => {
+  scrip.setNow(at('10-10T12:00').getTime());
+  accountId = await scrip.open('late');
+  await use(60n);
+  const move = (planId: string) =>
+    scrip.accounts.moveAccount({ accountId, requestId: requestId(), planId, reason: 'a test' });
+  scrip.setNow(at('11-01T12:00').getTime());
+  await move('dearer');
+  await use(60n);
+  scrip.setNow(at('11-02T12:00').getTime());
+  await move('verts');
+  expect(await statement('2031-11')).toMatchObject({ planId: 'dearer', total: { amount: '2.00' } });
+  scrip.setNow(at('12-10T12:00').getTime());
+  await scrip.service.sweep();
+  expect(await statement('2031-10')).toMatchObject({ planId: 'late', total: { amount: '1.00' } });
+  expect(await statement('2031-11')).toMatchObject({ planId: 'dearer', total: { amount: '2.00' } });
 });
 
 test('usage has the prices of its time', async () => {
