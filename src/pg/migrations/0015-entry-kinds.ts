@@ -1,44 +1,20 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** Late usage: what it adds to the month before the present one, what of allowances it can bring back, and when jobs were done. */
-export class Migration0015LateUsage extends Migration {
+/** What concerns several of the migrations before it, once: the kinds and methods of entries, and the views that show them. */
+export class Migration0015EntryKinds extends Migration {
   override up() {
     this.addSql(SCHEMA);
   }
 }
 
 const SCHEMA = `\
-alter table accounts
-  add overage_before bigint,
-  add constraint accounts_overage_before_check
-    check (overage_before > 0 and overage_before <= overage_limit);
-grant update (overage_before) on accounts to scrip_runtime;
-
-alter table grants
-  add expired bigint,
-  add constraint grants_expired_check check (expired > 0 and expired <= amount);
-grant update (expired) on grants to scrip_runtime;
-create index grants_to_return on grants (account_id, expires_at) where expired is not null;
-
-alter table reservations add used_at timestamptz(3);
-
-create or replace view running_reservations as
-  select
-    account_id, reservation_id,
-    case state
-      when 1 then 'ACTIVE'
-      when 4 then 'EXPIRED'
-    end as state,
-    credits, committed, returned, allocations, expired_allocations, held_for,
-    created_at, expires_at, late,
-    case over_commit_policy
-      when 1 then 'REJECT'
-      when 2 then 'CAP'
-      when 3 then 'DRAW'
-      when 4 then 'TAKE'
-    end as over_commit_policy,
-    plan_id, rate_card_version, caller, reference, labels, entry_seq, held_by_operation, used_at
-  from reservations;
+alter table entries
+  drop constraint entries_kind_check,
+  add constraint entries_kind_check check (kind >= 1 and kind <= 33),
+  drop constraint entries_request_check,
+  add constraint entries_request_check check (
+    method >= 1 and method <= 28 and (method is null or request_id is not null)
+  );
 
 create or replace view history as
   select
@@ -125,4 +101,22 @@ create or replace view history as
     coalesce((content ->> 'w')::bigint, 0) as owed_after,
     to_timestamp((content ->> 't')::bigint / 1000.0) as used_at
   from entries;
+
+create or replace view history_moves as
+  select
+    e.account_id, e.seq, e.at, m.number,
+    case left(m.move ->> 0, 1)
+        when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved' when 'w' then 'owed'
+        when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
+      end as from_bucket,
+    case right(m.move ->> 0, 1)
+        when 'i' then 'issued' when 'a' then 'available' when 'r' then 'reserved'
+        when 'o' then 'overage' when 'h' then 'overage_reserved' when 'w' then 'owed'
+        when 'c' then 'consumed' when 'x' then 'expired' when 'v' then 'voided'
+      end as to_bucket,
+    nullif((m.move ->> 1)::bigint, 0) as grant_id,
+    (m.move ->> 2)::bigint as credits
+  from entries e
+  cross join json_array_elements(e.content -> 'm') with ordinality as m(move, number);
 `;
