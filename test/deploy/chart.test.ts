@@ -249,6 +249,25 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     }
   });
 
+  test('gives the archive to those who read it: replicas and the audit', async () => {
+    const all = resourcesOf(await render('production'));
+    const podsOf = (kind: string) =>
+      all
+        .filter((each) => each.kind === kind)
+        .map(({ spec }) => (spec.jobTemplate?.spec ?? spec).template.spec);
+    const isArchive = ({ name }: { name: string }) => name === 'archive';
+    for (const pod of [...podsOf('Deployment'), ...podsOf('CronJob')]) {
+      const [{ env, volumeMounts }] = pod.containers;
+      const [folder] = env.filter(({ name }: { name: string }) => name === 'ARCHIVE_DIRECTORY');
+      const [mount] = volumeMounts.filter(isArchive);
+      expect(mount).toEqual({ name: 'archive', mountPath: folder.value, readOnly: true });
+      const claimName = 'scrip-archive';
+      expect(pod.volumes.find(isArchive).persistentVolumeClaim).toMatchObject({ claimName });
+    }
+    for (const pod of podsOf('Job')) expect(pod.volumes.filter(isArchive)).toEqual([]);
+    expect(podsOf('CronJob')).toHaveLength(1);
+  });
+
   test('starts replicas again when the cells change', async () => {
     const checksum = async (...args: readonly string[]) => {
       const { spec } = theOnly(resourcesOf(await render('cells', ...args)), 'Deployment');

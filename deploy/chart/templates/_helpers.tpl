@@ -170,6 +170,9 @@ spec:
         {{- if .withPlans }}
         - { name: PLANS_DIRECTORY, value: /etc/scrip/plans }
         {{- end }}
+        {{- if and .readsArchive .root.Values.archive.volume }}
+        - { name: ARCHIVE_DIRECTORY, value: /var/lib/scrip/archive }
+        {{- end }}
       resources: {{- toYaml .root.Values.jobResources | nindent 8 }}
       securityContext: {{- include "scrip.containerSecurity" .root | nindent 8 }}
       volumeMounts:
@@ -177,10 +180,17 @@ spec:
         {{- if .withPlans }}
         - { name: plans, mountPath: /etc/scrip/plans, readOnly: true }
         {{- end }}
+        {{- if and .readsArchive .root.Values.archive.volume }}
+        - { name: archive, mountPath: /var/lib/scrip/archive, readOnly: true }
+        {{- end }}
   volumes:
     {{- include "scrip.databaseVolumes" (dict "root" .root "asOwner" true "cells" .cells) | nindent 4 }}
     {{- if .withPlans }}
     - name: plans
       configMap: { name: {{ .withPlans }} }
+    {{- end }}
+    {{- if and .readsArchive .root.Values.archive.volume }}
+    - name: archive
+      {{- toYaml .root.Values.archive.volume | nindent 6 }}
     {{- end }}
 {{- end }}
