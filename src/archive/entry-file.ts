@@ -72,7 +72,7 @@ const KEYS = ['account_id', 'seq'];
 export type RangeOptions = {
   /** Others are null. All, if it is left out. */
   readonly columns?: readonly string[];
-  /** Rows are left out that these columns say are not wanted. */
+  /** Leaves out rows by some of their columns, which are read before the others. */
   readonly where?: {
     readonly columns: readonly string[];
     readonly matches: (row: FileRow) => boolean;
@@ -126,8 +126,8 @@ export class EntryFile {
   }
 
   /**
-   * The rows of a range, a group of rows at a time. A group is read when it is asked for: by its statistics, its keys, and
-   * the columns of the condition, and as a whole only where it has such rows.
+   * The rows of a range, a group of rows at a time, read on demand. Statistics tell first whether a group can have such
+   * rows, then its keys and the columns of the condition. The other columns are read only where it has some.
    */
   async *range(
     range: SeqRange,

@@ -8,5 +8,5 @@ export const SLOT_MOVED = { code: '55000', constraint: 'slot_of_other_cell' } as
 export const isSlotMoved = (error: unknown): boolean =>
   constraintOf(error) === SLOT_MOVED.constraint;
 
-/** How the names of the triggers begin that a cell has as long as slots leave it. */
+/** Prefix of the triggers of a move, which the source cell has until the move ends. */
 export const MOVE_TRIGGER = 'slot_move';

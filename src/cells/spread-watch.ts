@@ -1,15 +1,11 @@
 /**
- * Looks whether the accounts of the only cell that a replica knows have left it: the ledger was spread over cells, and the
- * replica was not started again with CELLS_FILE. It would answer that accounts do not exist which others serve.
+ * Tells whether accounts of the only cell that a replica knows are in other cells: the ledger was spread, and the replica
+ * not started again with CELLS_FILE. It would answer that accounts do not exist which others serve.
  */
+import type pg from 'pg';
 import type { Logger } from 'pino';
-import type { Em } from '../pg/orm.ts';
-import { query } from '../pg/query.ts';
-import { Poller } from '../poller.ts';
 
 export type SpreadWatchOptions = {
-  readonly em: () => Em;
-  readonly intervalMs: number;
   readonly log: Logger;
   /** Called at every change. At first the cell has all accounts. */
   readonly onChange: (isSpread: boolean) => void;
@@ -17,32 +13,23 @@ export type SpreadWatchOptions = {
 
 export class SpreadWatch {
   readonly #options: SpreadWatchOptions;
-  readonly #poller: Poller;
   #isSpread = false;
 
   constructor(options: SpreadWatchOptions) {
     this.#options = options;
-    const { intervalMs, log } = options;
-    const run = async () => {
-      await this.look();
-      return false;
-    };
-    this.#poller = new Poller({ name: 'look at the map', run, intervalMs, log });
   }
 
-  /** Asks once, without waiting for the interval. */
-  async look(): Promise<void> {
-    const { em, log, onChange } = this.#options;
-    const others = await query<{ name: string }>(
-      em(),
+  /** Asks the database of the cell. */
+  async ask(client: pg.Client): Promise<void> {
+    const { log, onChange } = this.#options;
+    const { rows } = await client.query<{ name: string }>(
       `select others.name from cells c, jsonb_object_keys(c.slots) as others (name)
        where others.name <> c.name order by others.name`,
-      [],
     );
-    const isSpread = others.length > 0;
+    const isSpread = rows.length > 0;
     if (isSpread === this.#isSpread) return;
     this.#isSpread = isSpread;
-    const cells = others.map(({ name }) => name);
+    const cells = rows.map(({ name }) => name);
     if (isSpread)
       log.error(
         { cells },
@@ -50,9 +37,5 @@ export class SpreadWatch {
       );
     else log.info('the accounts have come back from other cells');
     onChange(isSpread);
-  }
-
-  stop(graceMs?: number): Promise<void> {
-    return this.#poller.stop(graceMs);
   }
 }

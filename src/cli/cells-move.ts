@@ -3,18 +3,9 @@ import type { CellAddress } from '../cells/cells-file.ts';
 import { slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { placedLines } from './cells-place.ts';
 import { command, exitWith } from './command.ts';
-import {
-  AT_ONCE,
-  count,
-  endUnfinished,
-  moveParts,
-  print,
-  readMap,
-  seconds,
-  slotsText,
-} from './move-parts.ts';
+import { AT_ONCE, endUnfinished, moveParts, readMap, slotsText } from './move-parts.ts';
 import { wholeNumber } from './options.ts';
-import { printLines } from './print.ts';
+import { count, printLines, seconds } from './print.ts';
 
 type Options = { readonly to: string; readonly atOnce: number };
 
@@ -42,12 +33,13 @@ export const cellsMove = command('move', {
       if (!listed) throw new Error('neither CELLS_FILE nor DATABASE_URL is set: there is one cell');
       const cell = chooseCell(listed, name);
       if (cell.citusSchema !== undefined) return await moveInCluster(cell, options.to);
-      const { notFound } = await import('./service-call.ts');
-      if (!listed.some((one) => one.name === options.to))
-        throw notFound(
-          `there is no cell ${options.to}: there are ${listed.map((one) => one.name).join(', ')}`,
-        );
-      assertPlain(listed, cell, options);
+      const target = listed.find((one) => one.name === options.to);
+      if (!target) {
+        const { notFound } = await import('./service-call.ts');
+        const names = listed.map((one) => one.name).join(', ');
+        throw notFound(`there is no cell ${options.to}: there are ${names}`);
+      }
+      assertPlain(cell, target, options.atOnce);
       const { cells, close } = await findCells(config);
       try {
         return await moveAll(cells, name, options);
@@ -57,16 +49,11 @@ export const cellsMove = command('move', {
     }),
   );
 
-function assertPlain(
-  cells: readonly CellAddress[],
-  { name }: CellAddress,
-  { to, atOnce }: Options,
-): void {
-  if (to === name) throw new Error(`--to names cell ${name} itself`);
+function assertPlain(cell: CellAddress, target: CellAddress, atOnce: number): void {
+  if (target === cell) throw new Error(`--to names cell ${cell.name} itself`);
   if (atOnce === 0) throw new Error('--at-once must be 1 or more');
-  const target = cells.find((one) => one.name === to);
-  if (target?.citusSchema !== undefined)
-    throw new Error(`cell ${to} is in a Citus cluster, which moves schemas, and no slots`);
+  if (target.citusSchema !== undefined)
+    throw new Error(`cell ${target.name} is in a Citus cluster, which moves schemas, and no slots`);
 }
 
 async function moveInCluster(cell: CellAddress, server: string): Promise<number> {
@@ -89,14 +76,14 @@ async function moveAll(
   // What an earlier run has moved is not the cell's any more.
   const slots = slotsOf(map, from);
   if (slots.length === 0) {
-    print(`cell ${from} has no slots`);
+    printLines([`cell ${from} has no slots`]);
     return 0;
   }
-  print(`moving ${slotsText(toRanges(slots))} from ${from} to ${to}`);
+  printLines([`moving ${slotsText(toRanges(slots))} from ${from} to ${to}`]);
   const { accounts, longestStopMs } = await moveParts(cells, { from, to, slots, map, atOnce });
-  print(
+  printLines([
     `cell ${from} has no slots any more: ${count(accounts, 'account')} moved to ${to}; ` +
       `none was stopped for longer than ${Math.ceil(longestStopMs)} ms`,
-  );
+  ]);
   return 0;
 }

@@ -4,16 +4,9 @@ import type { CellAddress } from '../cells/cells-file.ts';
 import { slotsOf, toRanges } from '../cells/slot-ranges.ts';
 import { parseSlots } from '../slot-moves/slots.ts';
 import { command, exitWith } from './command.ts';
-import {
-  AT_ONCE,
-  endUnfinished,
-  moveParts,
-  type Plan,
-  print,
-  readMap,
-  slotsText,
-} from './move-parts.ts';
+import { AT_ONCE, endUnfinished, moveParts, type Plan, readMap, slotsText } from './move-parts.ts';
 import { wholeNumber } from './options.ts';
+import { printLines } from './print.ts';
 
 type Options = {
   readonly from?: string;
@@ -63,7 +56,7 @@ async function split(options: Options): Promise<number> {
   try {
     const ended = await endUnfinished(cells);
     if (options.takeBack) {
-      if (ended === 0) print('no move is unfinished');
+      if (ended === 0) printLines(['no move is unfinished']);
       return 0;
     }
     await moveParts(cells, await planOf(cells, options));
@@ -93,10 +86,10 @@ async function planOf(cells: readonly CellAddress[], options: Options): Promise<
   const other = given?.find((slot) => !own.has(slot) && map.cells[slot] !== to);
   if (other !== undefined)
     throw new Error(`slot ${other} belongs to ${map.cells[other]}, and not to ${from}`);
-  print(
+  printLines([
     slots.length === 0
       ? `cell ${from} has none of these slots`
       : `moving ${slotsText(toRanges(slots))} from ${from} to ${to}`,
-  );
+  ]);
   return { from, to, slots, map, atOnce };
 }

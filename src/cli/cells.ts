@@ -4,7 +4,7 @@ import type { CellAddress } from '../cells/cells-file.ts';
 import { formatRanges, slotsOf } from '../cells/slot-ranges.ts';
 import { command, exitWith } from './command.ts';
 import { DIFFERENT } from './exit-codes.ts';
-import { printLines } from './print.ts';
+import { count, printLines } from './print.ts';
 import { table } from './table.ts';
 
 export const cellsList = command('list', {
@@ -73,7 +73,7 @@ export const cellsCheck = command('check', {
   ),
 );
 
-const okText = (count: number): string => `ok (${count} ${count === 1 ? 'cell' : 'cells'})`;
+const okText = (cells: number): string => `ok (${count(cells, 'cell')})`;
 
 async function unfinishedMoves(
   cells: readonly CellAddress[],

@@ -7,7 +7,7 @@ import { command, exitWith } from './command.ts';
 import { UNWELL } from './exit-codes.ts';
 import { toJson } from './json.ts';
 import { toLimit } from './options.ts';
-import { printLines } from './print.ts';
+import { count, printLines } from './print.ts';
 import { table } from './table.ts';
 
 type Options = { readonly json: boolean; readonly replicas: number };
@@ -66,8 +66,8 @@ function linesOf({ checks, findings }: Diagnosis): readonly string[] {
 
 function summaryOf({ checks, findings }: Diagnosis): string {
   const counts = (['error', 'warning', 'note'] as const).flatMap((level: Level) => {
-    const count = findings.filter((finding) => finding.level === level).length;
-    return count > 0 ? [`${count} ${level}${count === 1 ? '' : 's'}`] : [];
+    const many = findings.filter((finding) => finding.level === level).length;
+    return many > 0 ? [count(many, level)] : [];
   });
   const isWell = findings.every(({ level }) => level !== 'error');
   const word = isWell ? styleText('green', 'ok', { stream: process.stdout }) : 'not ok';

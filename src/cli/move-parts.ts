@@ -2,6 +2,7 @@
 import type { CellMap } from '../cells/cell-map.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { formatRanges, type SlotRange, toRanges } from '../cells/slot-ranges.ts';
+import { count, printLines, seconds } from './print.ts';
 
 /** Slots of a part, unless the operator says otherwise. */
 export const AT_ONCE = 256;
@@ -27,7 +28,9 @@ export async function endUnfinished(cells: readonly CellAddress[]): Promise<numb
   const { resolveMoves } = await import('../slot-moves/unfinished.ts');
   const resolved = await resolveMoves(cells);
   for (const { move, outcome } of resolved)
-    print(`${slotsText(move.slots)}: the move from ${move.from} to ${move.to} was ${outcome}`);
+    printLines([
+      `${slotsText(move.slots)}: the move from ${move.from} to ${move.to} was ${outcome}`,
+    ]);
   return resolved.length;
 }
 
@@ -38,11 +41,9 @@ export async function readMap(
   to: string,
 ): Promise<CellMap> {
   const { findInstallation } = await import('../cells/installation.ts');
+  const { chooseCell } = await import('../find-database.ts');
   const { findDifferingPlans } = await import('../plan-publication.ts');
-  const names = cells.map(({ name }) => name);
-  for (const name of [from, to])
-    if (!names.includes(name))
-      throw new Error(`there is no cell ${name}: there are ${names.join(', ')}`);
+  for (const name of [from, to]) chooseCell(cells, name);
   const found = await findInstallation(cells, true);
   if ('problems' in found) throw new Error(found.problems.join('; '));
   const differing = await findDifferingPlans(cells);
@@ -52,9 +53,10 @@ export async function readMap(
 
 /** Moves the slots, and prints what each part has cost. Nothing is archived meanwhile, nor between two parts. */
 export async function moveParts(cells: readonly CellAddress[], plan: Plan): Promise<MovedParts> {
+  const { chooseCell } = await import('../find-database.ts');
   const { lockOutArchiver, openSession } = await import('../slot-moves/session.ts');
   const { refuseArchived } = await import('../slot-moves/copy-accounts.ts');
-  const source = await openSession(cellOf(cells, plan.from));
+  const source = await openSession(chooseCell(cells, plan.from));
   try {
     await lockOutArchiver(source, plan.from);
     // Before the first part moves, and not in the middle.
@@ -63,12 +65,6 @@ export async function moveParts(cells: readonly CellAddress[], plan: Plan): Prom
   } finally {
     await source.end();
   }
-}
-
-function cellOf(cells: readonly CellAddress[], name: string): CellAddress {
-  const cell = cells.find((one) => one.name === name);
-  if (!cell) throw new Error(`there is no cell ${name}`);
-  return cell;
 }
 
 async function movePartByPart(cells: readonly CellAddress[], plan: Plan): Promise<MovedParts> {
@@ -93,29 +89,22 @@ async function movePart(
   const name = slotsText(toRanges(slots));
   const moved = await moveSlots({ cells, from, to, slots, map });
   const { accounts, entries, copyMs, changed, stopMs, stopParts, replicas, silent } = moved;
-  print(
+  printLines([
     `${name}: ${count(accounts, 'account')} with ${count(entries, 'entry', 'entries')} copied in ${seconds(copyMs)}`,
-  );
-  print(
     `${name}: stopped for ${Math.round(stopMs)} ms (${count(changed, 'account')} copied again, ${count(replicas, 'replica')}): ` +
       Object.entries(stopParts)
         .map(([part, ms]) => `${part} ${Math.round(ms)}`)
         .join(', '),
-  );
-  if (silent > 0)
-    print(
-      `${name}: ${count(silent, 'replica')} did not answer; the database refuses what they write`,
-    );
-  for (const cell of moved.uninformed)
-    print(`${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`);
+    ...(silent > 0
+      ? [
+          `${name}: ${count(silent, 'replica')} did not answer; the database refuses what they write`,
+        ]
+      : []),
+    ...moved.uninformed.map(
+      (cell) => `${name}: cell ${cell} cannot be reached; scrip migrate records the new map there`,
+    ),
+  ]);
   return moved;
 }
 
 export const slotsText = (ranges: readonly SlotRange[]): string => `slots ${formatRanges(ranges)}`;
-
-export const print = (text: string) => process.stdout.write(`${text}\n`);
-
-export const count = (many: number, one: string, several = `${one}s`): string =>
-  `${many.toLocaleString('en')} ${many === 1 ? one : several}`;
-
-export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;

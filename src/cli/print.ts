@@ -55,6 +55,11 @@ export function facts(all: readonly Fact[]): readonly string[] {
 export const labelsText = (labels: ReadonlyMap<string, string | bigint>): string =>
   [...labels].map(([name, value]) => `${name}=${value}`).join(', ');
 
+export const count = (many: number, one: string, several = `${one}s`): string =>
+  `${many.toLocaleString('en')} ${many === 1 ? one : several}`;
+
+export const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
 export const printLines = (lines: readonly string[]) => {
   process.stdout.write(lines.map((line) => `${line}\n`).join(''));
 };

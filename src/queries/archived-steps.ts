@@ -11,7 +11,7 @@ import type { ChargeKey } from './found-charges.ts';
 /** How far after the first entry of a request its others are looked for. */
 const FOLLOWING_MAX = 200n;
 
-/** How far before late usage is looked for what returned for it, one entry for each allowance of its time. */
+/** Entries before late usage that are searched for what returned for it: one for each allowance of its time. */
 export const RETURNED_MAX = 20n;
 
 /** In the order of their seqs. */

@@ -122,7 +122,7 @@ export function matches(entry: Entry, filter: EntryFilter): boolean {
   );
 }
 
-/** What of them the columns of a file say that are not encrypted: other rows are not read as a whole. */
+/** The part of a filter that columns decide which files do not encrypt: rows that fail it are not decrypted. */
 export function archivedCondition(filter: EntryFilter): NonNullable<RangeOptions['where']> {
   const { reservationId, requestId, traceId } = filter;
   const ids: [string, Uint8Array][] = [];

@@ -22,7 +22,7 @@ import {
   type SlotMove,
   setPhase,
 } from './move-record.ts';
-import { lockMoves, openSession } from './session.ts';
+import { lockMoves, lockOutArchiver, openSession } from './session.ts';
 import { mapAfter } from './slots.ts';
 
 export type MoveStep = 'copying' | 'stopping' | 'stopped' | 'leaving' | 'switched' | 'deleting';
@@ -86,6 +86,7 @@ export async function moveSlots(options: MoveOptions): Promise<MoveResult> {
     const sessions = new Map([[from, source] as const, [to, record] as const]);
     for (const name of others) sessions.set(name, await open(name));
     await lockAll(sessions, options.map);
+    await lockOutArchiver(source, from);
     const newMap = mapAfter(options.map, slots, to);
     // The new cell first: without its row a move cannot be completed.
     await beginMove(record, move);

@@ -20,7 +20,7 @@ export async function openSession({ url }: Pick<CellAddress, 'url'>): Promise<pg
   client.on('error', () => {}); // after the loss of the connection the next query fails
   await client.connect();
   await client.query(
-    `set idle_in_transaction_session_timeout = 0; set statement_timeout = 0; set lock_timeout = 0; set jit = off`,
+    `set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; set statement_timeout = 0; set lock_timeout = 0; set jit = off`,
   );
   return client;
 }
@@ -42,7 +42,7 @@ export async function lockMoves(client: pg.Client, cell: string): Promise<void> 
   await client.query('set lock_timeout = 0');
 }
 
-/** Keeps the archiver from the database as long as the session lasts, and no other move. Throws where it works there. */
+/** Keeps the archiver, and no other move, from the database as long as the session lasts. Throws where it works there. */
 export async function lockOutArchiver(client: pg.Client, cell: string): Promise<void> {
   const { rows } = await client.query(
     `select pg_try_advisory_lock_shared(${ARCHIVER_LOCK}) as locked`,

@@ -26,7 +26,6 @@ export class RunningCell {
   readonly #parts: Stoppable[];
   #probe: DatabaseProbe | null = null;
   #follower: MapFollower | null = null;
-  #spreadWatch: SpreadWatch | null = null;
 
   /** Starts the parts of a cell that listen on no port. The ledger is closed with it. */
   static async start(shared: Shared, ledger: Ledger): Promise<RunningCell> {
@@ -81,34 +80,30 @@ export class RunningCell {
 
   /** Tells the server and the router, from now on, whether the cell can be used, and writes its anchors. */
   async watch(rpc: RpcServer, cells: CellRouter<ServiceContext>): Promise<void> {
-    const { cell, em, config, clock, log } = this.context;
+    const { cell, config, clock, log } = this.context;
     clock.watch((hasReliableClock) => rpc.report(this.name, { hasReliableClock }));
     let [answers, isSpread] = [true, false];
-    const report = () => {
-      cells.report(this.name, answers);
-      if (cell === null) cells.spread(isSpread);
-      rpc.report(this.name, { hasDatabase: answers && !isSpread });
-    };
+    const report = () => rpc.report(this.name, { hasDatabase: answers && !isSpread });
+    // Cells of a file follow the map.
+    const spreadWatch = new SpreadWatch({
+      log,
+      onChange(found) {
+        isSpread = found;
+        cells.spread(isSpread);
+        report();
+      },
+    });
     this.#probe = new DatabaseProbe({
-      ...probed(this.#ledger),
+      ...probed(this.#ledger, cell === null ? spreadWatch : null),
       intervalMs: config.DATABASE_PROBE_INTERVAL_MS,
       log,
       onChange: (hasDatabase) => {
         answers = hasDatabase;
+        cells.report(this.name, answers);
         report();
       },
     });
     this.#parts.push(this.#probe);
-    if (cell === null) {
-      this.#spreadWatch = new SpreadWatch({
-        ...{ em, log, intervalMs: config.DATABASE_PROBE_INTERVAL_MS },
-        onChange(found) {
-          isSpread = found;
-          report();
-        },
-      });
-      this.#parts.push(this.#spreadWatch);
-    }
     const { node } = this.#ledger;
     if (node) node.unreachable = () => void this.probe();
     const anchors = await startAnchors(this.context);
@@ -118,7 +113,6 @@ export class RunningCell {
   /** Asks the database whether it answers, without waiting for the interval. */
   async probe(): Promise<void> {
     await this.#probe?.probe();
-    await this.#spreadWatch?.look().catch(() => {}); // while the database does not answer
   }
 
   /** Reads the gauges of the ledger now, without waiting for the interval. */
@@ -139,10 +133,10 @@ export class RunningCell {
 }
 
 /** What the probe asks. Of a cell that moves it asks where the cell is, so that it is followed. */
-const probed = ({ address, node, log }: Ledger) => ({
+const probed = ({ address, node, log }: Ledger, spreadWatch: SpreadWatch | null) => ({
   databaseUrl: () => node?.url ?? address.url,
-  ask: async (client: pg.Client) =>
-    node ? await node.ask(client) : await client.query('select 1'),
+  ask: (client: pg.Client): Promise<unknown> =>
+    node?.ask(client) ?? spreadWatch?.ask(client) ?? client.query('select 1'),
   onFailure: async () => {
     await node
       ?.askCoordinator()

@@ -108,6 +108,11 @@ test('no slot moves while the archiver works', async () => {
         ],
       },
     );
+    // The command's own lock is gone where the connection that holds it was lost between two parts.
+    const slots = parseSlots('40-49') as readonly number[];
+    await expect(
+      moveSlots({ cells: two.cells, from: 'old', to: 'new', slots, map: await two.map() }),
+    ).rejects.toThrow('the database of cell old is being archived');
   } finally {
     await client.end();
   }

@@ -9,7 +9,7 @@ import { connectAsArchiver, type Em } from '../../pg/orm.ts';
 import { entities } from '../../store/tables/index.ts';
 import { openCheckpoints } from '../../wiring/checkpoints.ts';
 import { argumentError } from '../command.ts';
-import { printLines } from '../print.ts';
+import { count, printLines, seconds } from '../print.ts';
 import { table } from '../table.ts';
 
 export type ArchiveCellsOptions = {
@@ -76,7 +76,7 @@ async function archiveCell(
       printLines([
         files === 0
           ? 'nothing to archive'
-          : `archived ${entries} entries in ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes, in ${took}`,
+          : `archived ${entries} entries in ${count(files, 'file')}, ${bytes} bytes, in ${took}`,
       ]);
     } finally {
       await checkpoints.close();
@@ -85,8 +85,6 @@ async function archiveCell(
     await orm.close();
   }
 }
-
-const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 async function printPlan(em: () => Em, before: number): Promise<void> {
   const months = await planArchive(em, before);
