@@ -6,6 +6,7 @@ import { Book, MoreGrantsNeeded } from '../ledger/book.ts';
 import type { LimitedCaller } from '../ledger/caller-limits.ts';
 import { type Command, decide, isTrial } from '../ledger/decide.ts';
 import type { Origin, Trace, UnsealedEntry } from '../ledger/entry.ts';
+import { returnsForLateUsage } from '../ledger/expired-allowances.ts';
 import {
   accountExists,
   accountNotFound,
@@ -244,14 +245,9 @@ function decideCommand(
     unit.books.set(accountId, book);
     unit.opened.add(book);
   }
-  return answer(outcome, book, firstOfCommand(entries, before));
-}
-
-/** The first entry that is the command's own. What returns for late usage comes before it. */
-function firstOfCommand(entries: readonly UnsealedEntry[], before: number): UnsealedEntry | null {
-  let index = before;
-  while (entries[index]?.kind === 'REINSTATE' && entries[index]?.usedAt !== null) index += 1;
-  return entries[index] ?? null;
+  // What returns for late usage comes before the command's own entry.
+  const own = entries.slice(before).find((entry) => !returnsForLateUsage(entry));
+  return answer(outcome, book, own ?? null);
 }
 
 /** Null: the rule needs grants that were not loaded, and has changed nothing. */

@@ -24,8 +24,6 @@ export type GroupKeys = {
   readonly usedAt: ReadonlyMap<string, number>;
 };
 
-const NEVER: ReadonlyMap<string, number> = new Map();
-
 /** Keys without repetition, in the order they came. */
 class Keys<Key> {
   readonly #all = new Map<string, RowKey<Key>>();
@@ -49,7 +47,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const topUpAccounts = new Set<string>();
   const erasedAccounts = new Set<string>();
   const shadowAccounts = new Set<string>();
-  let usedAt: Map<string, number> | null = null;
+  const usedAt = new Map<string, number>();
   for (const task of tasks) {
     if (!('command' in task)) continue;
     const { accountId, command } = task;
@@ -97,10 +95,8 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
         break;
       case 'Reserve':
       case 'Charge':
-        if (command.usedAt !== null) {
-          usedAt ??= new Map();
+        if (command.usedAt !== null)
           usedAt.set(accountId, Math.min(command.usedAt, usedAt.get(accountId) ?? Infinity));
-        }
         break;
       case 'GrantCredits':
       case 'OpenAccount':
@@ -128,7 +124,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
     topUpAccounts,
     erasedAccounts,
     shadowAccounts,
-    usedAt: usedAt ?? NEVER,
+    usedAt,
   };
 }
 

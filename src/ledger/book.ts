@@ -27,7 +27,7 @@ import type {
   UnsealedEntry,
 } from './entry.ts';
 import type { EventDraft, EventType } from './event.ts';
-import { noteExpired } from './expired-allowances.ts';
+import { noteExpired, returnsForLateUsage } from './expired-allowances.ts';
 import { expiryNoticeAt } from './expiry-notice.ts';
 import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant.ts';
 import { beginMonth, countWhenUsed } from './month-overage.ts';
@@ -373,8 +373,7 @@ export class Book {
     this.changes.entries.push(entry);
     if (account.owed !== owed) tellOfOwed(this, entry, account.owed - owed, origin);
     // What returns for late usage is spent by the next entry.
-    const isSpent = draft.kind === 'REINSTATE' && usedAt !== null;
-    if (account.owed > 0n && !isSpent) payOwed(this, moves, origin);
+    if (account.owed > 0n && !returnsForLateUsage(entry)) payOwed(this, moves, origin);
     return entry;
   }
 }

@@ -4,7 +4,7 @@ import type { Book } from './book.ts';
 import { type Entry, type Move, type Origin, serviceOrigin } from './entry.ts';
 import { type Grant, hasExpired } from './grant.ts';
 
-/** Notes what of allowances expires at their end or returns by moves. What is not carried over expires before it. */
+/** Notes what of allowances expires at their end, or returns. What is not carried over expires earlier: it is left out. */
 export function noteExpired(book: Book, moves: readonly Move[]) {
   for (const { from, to, grantId, credits } of moves) {
     if (from === 'issued' || (from !== 'expired' && to !== 'expired')) continue;

@@ -40,7 +40,7 @@ function isMonthBeforeOpen({ account, now }: Book): boolean {
   const end = monthToCloseEnd(account);
   if (end === null || statementDueAt === null) return false;
   const { from } = monthAt(timeZones, now);
-  // Where the month before that is not closed yet, its own window is not known.
+  // While an older month is still to be closed, nothing says when this one will be: it is taken to be open.
   const isOpen = end === from ? statementDueAt > now : end < from;
   return isOpen && monthAt(timeZones, lastAt).until === from;
 }

@@ -9,6 +9,7 @@ import { readWithCursor } from '../pg/cursor.ts';
 import { fromMillis, millis } from '../pg/millis.ts';
 import type { Row } from '../pg/table.ts';
 import type { OverageRates } from '../pricing/overage.ts';
+import { LATE_USAGE_MAX_MS } from '../pricing/plan.ts';
 import { overageRatesSchema } from '../pricing/plan-file/overage-schema.ts';
 import { planTermsFromJson } from '../pricing/plan-file/plan-json.ts';
 import { jsonIntegers } from '../pricing/plan-file/scalar-schemas.ts';
@@ -19,6 +20,8 @@ type Month = { readonly accountsOf: string; readonly from: number; readonly unti
 
 const FROM = fromMillis('$2');
 const UNTIL = fromMillis('$3');
+/** When the last usage of the month can have been recorded. */
+const RECORDED_UNTIL = fromMillis(`($3::float8 + ${LATE_USAGE_MAX_MS})`);
 /** When the usage of an entry counts. */
 const usedAt = (entry: string) =>
   `coalesce(${fromMillis(`(${entry}.content ->> 't')`)}, ${entry}.at)`;
@@ -45,7 +48,7 @@ const MONTHS_SQL = `
     from history_moves m
     join entries e on e.account_id = m.account_id and e.seq = m.seq
     left join entries o on o.account_id = e.account_id and o.seq = e.refunded_seq
-    where m.account_id = a.account_id and m.at >= ${FROM} and m.at < ${UNTIL} + interval '25 days' and m.grant_id is null
+    where m.account_id = a.account_id and m.at >= ${FROM} and m.at < ${RECORDED_UNTIL} and m.grant_id is null
       and ${usedAt('e')} >= ${FROM} and ${usedAt('e')} < ${UNTIL}
       and e.kind in (${kindCodes('COMMIT', 'CHARGE', 'REFUND')})
       and (e.refunded_seq is null or ${usedAt('o')} >= ${FROM})

@@ -10,6 +10,9 @@ import type { OverageRates } from './overage.ts';
 /** The largest amount of credits: the largest int64. */
 export const MAX_CREDITS = 9_223_372_036_854_775_807n;
 
+/** How late usage can be at most. Shorter than any month: then a statement is closed before the next month has ended. */
+export const LATE_USAGE_MAX_MS = 25 * 86_400_000;
+
 /** The version of a rate card, or of terms, that was read from a file. Published ones are numbered 1, 2, 3 … */
 export const UNPUBLISHED = 0;
 

@@ -6,10 +6,10 @@ import type { Catalogue } from '../store/catalogue.ts';
 import { kindCodes } from '../store/tables/codes.ts';
 
 /**
- * The last postpaid plan that the account has had since `from`, when its running month began; null: it had none.
+ * The last postpaid plan that the account has had since `from`, the beginning of a month; null: it had none.
  * `beforeSeq`: of the last entry before that.
  */
-export async function planSince(
+export async function postpaidPlanSince(
   em: Em,
   catalogue: Catalogue,
   { accountId, planId, closedAt, lastAt }: Account,

@@ -7,6 +7,7 @@ import type { Account } from '../ledger/account.ts';
 import { monthNameAt, nameOfMonth, type Period } from '../ledger/periods/period.ts';
 import type { MonthUsage } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
+import { LATE_USAGE_MAX_MS } from '../pricing/plan.ts';
 import { attributeEntries } from '../statements/attributions.ts';
 import {
   type CountedMonth,
@@ -49,9 +50,6 @@ export async function countMonth(
   }
   return { ...tally.result(), afterSeq, lastSeq };
 }
-
-/** No plan takes usage that is later. */
-const LATE_USAGE_MAX_MS = 25 * 86_400_000;
 
 /** The last entry, recorded after a month, whose usage can be of it; the last of the month where there is none. */
 async function lastSeqOfLateUsage(

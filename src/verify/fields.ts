@@ -2,7 +2,7 @@
 import type { Entry, EntryKind } from '../ledger/entry.ts';
 import type { Report } from './findings.ts';
 import { CHANGEABLE_TERMS, GRANT_DETAILS } from './grant-terms.ts';
-import { returnsExpired } from './late-usage.ts';
+import { returnsForLateUsage } from './late-usage.ts';
 import { ENTRY_RULES, type Named } from './moves.ts';
 import { PAYMENT_DETAILS, TERMS } from './purchase-terms.ts';
 
@@ -79,7 +79,7 @@ export function checkFields(entry: Entry, report: Report) {
 
 /** What returns for late usage is of no purchase. */
 const isForUsage = (what: string, entry: Entry): boolean =>
-  what === 'purchase' && returnsExpired(entry);
+  what === 'purchase' && returnsForLateUsage(entry);
 
 /** The kinds of entries that can be late usage, or for it. */
 const OF_USAGE: ReadonlySet<EntryKind> = new Set(['RESERVE', 'CHARGE', 'COMMIT', 'REINSTATE']);
@@ -88,7 +88,7 @@ const OF_USAGE: ReadonlySet<EntryKind> = new Set(['RESERVE', 'CHARGE', 'COMMIT',
 function checkUsage(entry: Entry, report: Report) {
   const { kind, usedAt, moves } = entry;
   if (usedAt !== null && !OF_USAGE.has(kind)) report(`a ${kind} is no usage of another time`);
-  const isReturn = returnsExpired(entry);
+  const isReturn = returnsForLateUsage(entry);
   if (kind === 'REINSTATE' && moves.some(({ from }) => (from === 'expired') !== isReturn))
     report(`a ${kind} of ${isReturn ? 'late usage' : 'a purchase'} does not move that`);
 }

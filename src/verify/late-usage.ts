@@ -14,7 +14,7 @@ import type { Published } from './published.ts';
 export type Windows = Pick<Published, 'lateUsage' | 'lateUsages'>;
 
 /** Whether it returns credits of an allowance, and not those of a purchase. */
-export const returnsExpired = ({ kind, usedAt }: Pick<Entry, 'kind' | 'usedAt'>): boolean =>
+export const returnsForLateUsage = ({ kind, usedAt }: Pick<Entry, 'kind' | 'usedAt'>): boolean =>
   kind === 'REINSTATE' && usedAt !== null;
 
 export class LateUsage {
@@ -30,9 +30,9 @@ export class LateUsage {
   readonly #reserved = new Map<string, number | null>();
   /** What expired of each allowance and can return. */
   readonly #expired = new Map<bigint, bigint>();
-  /** The windows of the plan that the account has, in the versions since it has it. */
-  #windows: readonly number[] = [];
-  /** Whether all entries name terms that there are. */
+  /** The newest entry that names the account's own plan. */
+  #ofPlan: Pick<Entry, 'planId' | 'planVersion'> | null = null;
+  /** Whether all entries by which something expired or returned name terms that there are. */
   #isKnown = true;
 
   constructor(published: Windows, account: Account, grants: ReadonlyMap<bigint, Grant>) {
@@ -43,12 +43,12 @@ export class LateUsage {
 
   /** Checks the account's next entry, before its moves. */
   apply(entry: Entry, report: Report) {
-    const { kind, usedAt, reservationId, planId, planVersion } = entry;
+    const { kind, usedAt, reservationId } = entry;
     this.#spent = null;
-    if (!isOfAnother(entry)) this.#windows = this.#published.lateUsages(planId, planVersion);
+    if (!isOfAnother(entry)) this.#ofPlan = entry;
     if (kind === 'RESERVE') this.#reserved.set(reservationId ?? '', usedAt);
     if (usedAt !== null) this.#checkTime(entry, usedAt, report);
-    if (returnsExpired(entry)) this.#return(entry, usedAt ?? 0, report);
+    if (returnsForLateUsage(entry)) this.#return(entry, usedAt ?? 0, report);
     else if (this.#returned.size > 0) this.#checkSpent(entry, report);
     this.#followExpired(entry);
   }
@@ -81,8 +81,11 @@ export class LateUsage {
     if (kind === 'COMMIT' && this.#reserved.get(reservationId ?? '') !== usedAt)
       report(`is usage of ${instant(usedAt)}, its reservation says otherwise`);
     // Of a commit the entry names the plan of its reservation, and not that of the account.
+    const ofPlan = this.#ofPlan ?? entry;
     const windows =
-      kind === 'COMMIT' ? this.#windows : [this.#published.lateUsage(planId, planVersion)];
+      kind === 'COMMIT'
+        ? this.#published.lateUsages(ofPlan.planId, ofPlan.planVersion)
+        : [this.#published.lateUsage(planId, planVersion)];
     if (windows.length > 0 && windows.every((window) => window !== null && at - usedAt > window))
       report(`is usage of ${instant(usedAt)}, which is later than its plan allows`);
   }
@@ -116,13 +119,13 @@ export class LateUsage {
 
   /** Terms of a grant are not changed after its end, so what they are now they were when it expired. */
   #followExpired({ at, planId, planVersion, moves }: Entry) {
-    const window = this.#published.lateUsage(planId, planVersion);
-    if (window === null) this.#isKnown = false;
-    if (window === 0) return;
     for (const { from, to, grantId, credits } of moves) {
       if (from === 'issued' || (from !== 'expired' && to !== 'expired')) continue;
       const { category, expiresAt = null } = this.#grants.get(grantId) ?? {};
       if (category !== 'ALLOWANCE' || expiresAt === null || expiresAt > at) continue;
+      const window = this.#published.lateUsage(planId, planVersion);
+      if (window === null) this.#isKnown = false;
+      if (window === 0) continue;
       const change = from === 'expired' ? -credits : credits;
       this.#expired.set(grantId, (this.#expired.get(grantId) ?? 0n) + change);
     }

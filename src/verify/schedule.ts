@@ -37,6 +37,8 @@ function asOpenedBefore({ openedAt, timeZones }: Opened, at: number): Opened {
 export class Schedule {
   readonly #published: Published;
   readonly #account: Account;
+  /** The end of the month that is to be closed next: the newest end of a month by the time when that is due. */
+  readonly #monthToClose: number | null;
   /** The end of the last month that is closed. */
   readonly #closedUntil: number;
   /** When it was closed. */
@@ -54,6 +56,8 @@ export class Schedule {
   #overageReserved = 0n;
   /** The most overage there ever was: a limit that is lowered never goes below what is used. */
   #mostUsed = 0n;
+  /** The same where late usage adds to a month that is over, which counts together with what is reserved in the next. */
+  #mostUsedLate = 0n;
   #mostOverage = 0n;
   /** What late usage has added to months that were over, by their end. */
   readonly #lateOverage = new Map<number, bigint>();
@@ -66,6 +70,9 @@ export class Schedule {
   constructor(published: Published, account: Account, closed: ClosedMonths | null) {
     this.#published = published;
     this.#account = account;
+    const { statementDueAt, timeZones } = account;
+    this.#monthToClose =
+      statementDueAt === null ? null : intervalAt(timeZones, 'MONTH', statementDueAt).from;
     this.#closedUntil = closed?.until ?? Number.NEGATIVE_INFINITY;
     this.#closedAt = closed?.at ?? Number.NEGATIVE_INFINITY;
   }
@@ -93,10 +100,11 @@ export class Schedule {
         this.#openMonth ??= this.#endOfMonth(entry.usedAt ?? at);
       if (entry.usedAt !== null) this.#followLate(at, entry.usedAt, overageUsed(move));
     }
-    // While late usage can be added to it, a month counts together with what is reserved in the next.
-    if (overageAfter > this.#mostOverage) this.#mostOverage = overageAfter;
-    const used = this.#mostOverage + this.#mostLateOverage + this.#overageReserved;
+    const used = overageAfter + this.#overageReserved;
     if (used > this.#mostUsed) this.#mostUsed = used;
+    if (overageAfter > this.#mostOverage) this.#mostOverage = overageAfter;
+    const usedLate = this.#mostOverage + this.#mostLateOverage + this.#overageReserved;
+    if (usedLate > this.#mostUsedLate) this.#mostUsedLate = usedLate;
   }
 
   /** Late overage of a month that was over is in the overage after no entry. */
@@ -112,12 +120,6 @@ export class Schedule {
   #endOfMonth(at: number): number {
     const { timeZones } = this.#account;
     return monthEnd(timeZones, monthNamed(timeZones, at));
-  }
-
-  /** The end of the month that is to be closed next: the newest end of a month by the time when that is due. */
-  get #monthToClose(): number | null {
-    const { statementDueAt, timeZones } = this.#account;
-    return statementDueAt === null ? null : intervalAt(timeZones, 'MONTH', statementDueAt).from;
   }
 
   finish(report: Report) {
@@ -140,7 +142,9 @@ export class Schedule {
   #checkLimit({ planId, overageLimit }: Account, report: Report) {
     const limits = this.#published.overageLimits(planId, this.#versions.get(planId) ?? 1);
     const isLimit = limits.includes(overageLimit);
-    const isUsed = overageLimit <= this.#mostUsed && limits.some((limit) => limit < overageLimit);
+    const takesLate = this.#windows().some((window) => window > 0);
+    const most = takesLate ? this.#mostUsedLate : this.#mostUsed;
+    const isUsed = overageLimit <= most && limits.some((limit) => limit < overageLimit);
     if (limits.length > 0 && !isLimit && !isUsed)
       report(`overage_limit is ${overageLimit}, the plan says ${limits.join(' or ')}`);
   }

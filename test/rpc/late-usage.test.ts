@@ -144,8 +144,7 @@ describe('usage of the month before', () => {
     await statement('2031-03');
     const { replay, ...again } = await use(9n, at('03-31T10:00'), 'late-2');
     expect(replay).toBeDefined();
-    expect(again).toEqual({ ...first, replay: undefined, ...again });
-    expect(again.entrySeq).toBe(first.entrySeq);
+    expect(again).toEqual({ ...first, replay: undefined });
     const reused = await errorOf(use(9n, at('03-31T10:01'), 'late-2'));
     expect(reused.reason).toBe('REQUEST_ID_REUSED');
     expect((await errorOf(use(9n, undefined, 'late-2'))).reason).toBe('REQUEST_ID_REUSED');

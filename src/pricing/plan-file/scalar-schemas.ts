@@ -1,7 +1,7 @@
 /** The schemas of a plan file's scalars: numbers, texts, names, durations, money, instants. */
 import { z } from 'zod';
 import { parseMoney } from '../money.ts';
-import { MAX_CREDITS, type Money, type Validity } from '../plan.ts';
+import { LATE_USAGE_MAX_MS, MAX_CREDITS, type Money, type Validity } from '../plan.ts';
 import { canonicalTimeZone } from '../time-zone.ts';
 import { MAX_DURATION_MS, parseDuration } from './duration.ts';
 import { asMapping } from './validation-error.ts';
@@ -101,10 +101,7 @@ export const durationMs = (minMs: number) =>
 
 const DAY_MS = 86_400_000;
 
-/** Shorter than any month: then a statement is closed before the next month has ended. */
-const LATE_USAGE_MAX_MS = 25 * DAY_MS;
-
-/** How late usage can be. A period that is shorter than a day could not be told from a change of zone data. */
+/** How late usage can be. A window of less than a day could not be told from a change of zone data. */
 export const lateUsage = z
   .string()
   .transform((value, context) => {
