@@ -103,22 +103,30 @@ describe('a commit without usages is attributed to', () => {
 
 /** The first moments of the account's months. */
 const monthsOf = ({ account, entries }: AccountStore): ReadonlySet<number> =>
-  new Set(entries.map(({ at }) => monthAt(account.timeZones, at).from));
+  new Set(
+    entries.flatMap(({ at, usedAt }) =>
+      [at, usedAt ?? at].map((time) => monthAt(account.timeZones, time).from),
+    ),
+  );
 
-/** Adds up a month page by page, and looks up what the tally needs as the service does. */
+/**
+ * Adds up a month page by page, and looks up what the tally needs as the service does. The entries after
+ * the month are read too: they can be late usage of it.
+ */
 function tallyMonth(store: AccountStore, start: number, pageSize: number): MonthUsage {
   const entries = store.entries.map(toUsageEntry);
   const { timeZones } = store.account;
-  const month = entries.filter(({ at }) => monthAt(timeZones, at).from === start);
+  const isOfMonth = ({ at }: UsageEntry) => monthAt(timeZones, at).from === start;
+  const read = entries.filter(({ at }) => at >= start);
   const afterSeq = entries.findLast(({ at }) => at < start)?.seq ?? 0n;
   const name = monthNameAt(timeZones, start);
-  const lastSeq = month.at(-1)?.seq ?? afterSeq;
+  const lastSeq = entries.findLast(isOfMonth)?.seq ?? afterSeq;
   const tally = new MonthTally({ name, afterSeq, lastSeq }, (at) => monthNameAt(timeZones, at));
   const isOf = (ids: readonly string[]) => (entry: UsageEntry) =>
     (entry.kind === 'RESERVE' || entry.kind === 'COMMIT') &&
     ids.includes(entry.reservationId ?? '');
-  for (let from = 0; from < month.length; from += pageSize) {
-    const page = month.slice(from, from + pageSize);
+  for (let from = 0; from < read.length; from += pageSize) {
+    const page = read.slice(from, from + pageSize);
     const lookups = tally.lookupsFor(page);
     const before = entries.filter(({ seq }) => seq < (page[0]?.seq ?? 0n));
     const used = attributeEntries(entries.filter(({ kind }) => kind !== 'REFUND'));
@@ -127,7 +135,7 @@ function tallyMonth(store: AccountStore, start: number, pageSize: number): Month
       refunded: new Map(
         entries
           .filter(({ seq }) => lookups.refundedSeqs.includes(seq))
-          .map(({ seq, at }) => [seq, { at, used: used.get(seq) ?? [] }]),
+          .map(({ seq, at, usedAt }) => [seq, { at: usedAt ?? at, used: used.get(seq) ?? [] }]),
       ),
       categories: new Map(
         lookups.grantIds.map((grantId) => [grantId, store.grants.get(grantId)?.category ?? 'PAID']),
