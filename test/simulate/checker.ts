@@ -3,109 +3,35 @@
  * the model makes, by a request that was sent or by itself; every response must be the model's at that entry;
  * and every refusal and read must be right at some moment between its sending and its answer.
  */
-import type {
-  EstimateResponse,
-  ListEntriesResponse,
-} from '../../src/gen/billing/v1/billing_service.ts';
-import {
-  Bucket_Kind,
-  type BucketBalance,
-  type Entry,
-  Entry_Kind,
-  type Move,
-} from '../../src/gen/billing/v1/ledger.ts';
-import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
+import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
+import { decidingOf } from './attempt-problem.ts';
 import { differences, textOf } from './compare.ts';
 import { entryProblem } from './entry-problem.ts';
-import { compareOffers, expectRead, offersFor, ownFields } from './expected-reads.ts';
 import { type Claim, claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
-import { dueItems, settle, syncTerms } from './model/due.ts';
-import type { EntriesPage } from './model/history.ts';
+import { dueItems, syncTerms } from './model/due.ts';
 import { updateLevels } from './model/levels.ts';
 import { Refusal } from './model/refusal.ts';
-import type { First, Request, Response } from './model/requests.ts';
-import type { Deciding } from './model/spend.ts';
+import type { First, Request } from './model/requests.ts';
+import { AccountState, SERVICE } from './model/state.ts';
+import { type Attempt, keyOf, type Observed } from './observations.ts';
+import { attemptTo } from './outcome-problem.ts';
+import { PendingChecks } from './pending-checks.ts';
+import { checkRequestIds } from './request-ids.ts';
 import {
-  AccountState,
-  type Author,
-  type ModelEntry,
-  mergeParts,
-  OVERAGE,
-  type Part,
-  SERVICE,
-} from './model/state.ts';
-import { type Attempt, keyOf, type Read, type Span, type Timeline } from './observations.ts';
-import { PLANS } from './plans.ts';
-import { CALLER, onBehalfOf } from './replicas.ts';
+  bodyOf,
+  isSameBatch,
+  keyOfEntry,
+  keyOfRequest,
+  METHODS,
+  returnsForUsage,
+} from './request-keys.ts';
 import { Violation } from './runner.ts';
-import type { ReadSpec } from './trace.ts';
-
-export type Observed = {
-  readonly accountId: string;
-  readonly attempts: readonly Attempt[];
-  readonly reads: readonly Read[];
-  readonly entries: readonly Entry[];
-  readonly timeline: Timeline;
-  /** Whether the provider has got a payment of the price. */
-  readonly isPaid: (purchaseId: string) => boolean;
-};
-
-/** What must be right at some moment: between two seqs, both included. */
-type Pending = Span & {
-  readonly step: number;
-  readonly what: string;
-  readonly from: bigint;
-  readonly until: bigint;
-  /** What is wrong on the settled account at a time; empty if it is right. */
-  readonly problem: (state: AccountState, now: number, loadedAt: number) => string;
-  readonly sees: Sees;
-  /** The atomic batch that it is a part of. Nothing else sees the account between two of its entries. */
-  readonly together?: readonly Request[];
-  /** What was wrong at the moments that were tried. */
-  readonly problems: string[];
-};
-
-/** Whether what is due counts, though it is not written yet. */
-type Sees = 'settled' | 'stored' | 'either';
-
-/** What is read as it is stored; lists of grants may show both. */
-const SEES: Readonly<Partial<Record<ReadSpec['read'], Sees>>> = {
-  grants: 'either',
-  entries: 'stored',
-  'past balance': 'stored',
-};
 
 /** The account at its end, as the model has it. Throws a Violation. */
 export function checkAccount(observed: Observed): AccountState {
   return new Checker(observed).run();
 }
-
-/** Entry kinds of mutations, by their method. */
-const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
-  [Entry_Kind.OPEN_ACCOUNT]: 'openAccount',
-  [Entry_Kind.UPDATE_ACCOUNT]: 'updateAccount',
-  [Entry_Kind.CLOSE_ACCOUNT]: 'closeAccount',
-  [Entry_Kind.PLAN_CHANGE]: 'moveAccount',
-  [Entry_Kind.GRANT]: 'grantCredits',
-  [Entry_Kind.VOID_GRANT]: 'voidGrant',
-  [Entry_Kind.UPDATE_GRANT]: 'updateGrant',
-  [Entry_Kind.SUSPEND_ACCOUNT]: 'suspendAccount',
-  [Entry_Kind.RESUME_ACCOUNT]: 'resumeAccount',
-  [Entry_Kind.SET_BUDGET]: 'setBudget',
-  [Entry_Kind.REMOVE_BUDGET]: 'removeBudget',
-  [Entry_Kind.OFFER_PACK]: 'offerPack',
-  [Entry_Kind.WITHDRAW_PACK]: 'withdrawPack',
-  [Entry_Kind.PURCHASE]: 'purchase',
-  [Entry_Kind.CHECKOUT]: 'purchase',
-  [Entry_Kind.RESERVE]: 'reserve',
-  [Entry_Kind.RAISE]: 'raiseReservation',
-  [Entry_Kind.EXTEND]: 'extendReservation',
-  [Entry_Kind.COMMIT]: 'commit',
-  [Entry_Kind.RELEASE]: 'release',
-  [Entry_Kind.CHARGE]: 'charge',
-  [Entry_Kind.REFUND]: 'refund',
-};
 
 class Checker {
   readonly #observed: Observed;
@@ -113,28 +39,26 @@ class Checker {
   readonly #byKey: ReadonlyMap<string, readonly Attempt[]>;
   /** The request and the first response of each entry that a request made, by its key. */
   readonly #made = new Map<string, { readonly seq: bigint; readonly request: Request }>();
-  #pending: Pending[] = [];
+  readonly #pending: PendingChecks;
   #position = 0;
 
   constructor(observed: Observed) {
     this.#observed = observed;
     this.#state = new AccountState(observed.accountId);
     this.#byKey = Map.groupBy(observed.attempts, ({ request }) => keyOfRequest(request));
+    this.#pending = new PendingChecks(observed, this.#byKey);
   }
 
   run(): AccountState {
-    this.#pending = this.#listPending();
     this.#checkPending();
     while (this.#position < this.#observed.entries.length) {
       this.#nextUnit();
       this.#checkPending();
     }
-    this.#checkRequestIds();
-    const [wrong] = this.#pending;
-    if (wrong)
-      this.#fail(
-        `step ${wrong.step}: ${wrong.what} is right at no seq from ${wrong.from} to ${wrong.until}:\n  ${[...new Set(wrong.problems)].slice(-8).join('\n  ')}`,
-      );
+    const { attempts, entries } = this.#observed;
+    const [byKey, made] = [this.#byKey, this.#made];
+    checkRequestIds({ attempts, entries, byKey, made, fail: (what) => this.#fail(what) });
+    if (this.#pending.problem) this.#fail(this.#pending.problem);
     return this.#state;
   }
 
@@ -314,71 +238,13 @@ class Checker {
     const times = this.#observed.timeline.timesWithin({ sent, received });
     if (!times.includes(now) && now !== this.#state.lastAt)
       this.#fail(`entry ${entry.seq} is of ${new Date(now).toISOString()}, when nobody asked`);
-    const acknowledged = this.#seqBefore(sent);
+    const acknowledged = this.#pending.seqBefore(sent);
     if (entry.seq <= acknowledged)
       this.#fail(`entry ${entry.seq} was asked for after entry ${acknowledged} was acknowledged`);
   }
 
-  /** The newest seq that was acknowledged before an event. */
-  #seqBefore(event: number): bigint {
-    let newest = 0n;
-    for (const { received, outcome } of this.#observed.attempts)
-      if (received < event && outcome.kind === 'answer') {
-        const { entrySeq } = outcome.answer;
-        if (entrySeq > newest) newest = entrySeq;
-      }
-    return newest;
-  }
-
-  /** The last seq that can have been there at an event. */
-  #seqAfter(event: number): bigint {
-    for (const entry of this.#observed.entries) {
-      const method = METHODS[entry.kind];
-      if (!method || entry.requestId === '' || this.#isLate(entry)) continue;
-      const attempts = this.#byKey.get(keyOf(method, entry.accountId, entry.requestId)) ?? [];
-      if (attempts.length > 0 && attempts.every(({ sent }) => sent > event)) return entry.seq - 1n;
-    }
-    return BigInt(this.#observed.entries.length);
-  }
-
-  /** A payment comes after its request. */
-  #isLate = ({ kind, reference, purchaseId }: Entry): boolean =>
-    kind === Entry_Kind.PURCHASE && reference === purchaseId;
-
-  #listPending(): Pending[] {
-    const { attempts, reads } = this.#observed;
-    const spanOf = ({ sent, received, step }: Span & { step: number }) => ({
-      sent,
-      received,
-      step,
-      from: this.#seqBefore(sent),
-      until: this.#seqAfter(received),
-      problems: [],
-    });
-    const pending: Pending[] = [];
-    for (const attempt of attempts) {
-      const { request, outcome } = attempt;
-      const isRefusal = outcome.kind === 'refusal' && !AFTER_THE_FACT.has(outcome.reason);
-      const isNoEffect = outcome.kind === 'answer' && outcome.answer.entrySeq === 0n;
-      if (!isRefusal && !isNoEffect) continue;
-      const what = `${request.$case} ${bodyOf(request)} answered with ${textOf(isRefusal ? outcome : (outcome as { answer: Response }).answer)}`;
-      pending.push({
-        ...spanOf(attempt),
-        what,
-        sees: 'settled',
-        problem: (state, now, loadedAt) => attemptProblem(state, attempt, now, loadedAt),
-        ...(attempt.together && { together: attempt.together }),
-      });
-    }
-    for (const read of reads)
-      for (const problem of readChecks(read))
-        pending.push({
-          ...spanOf(read),
-          what: `the read ${textOf(read.spec)}`,
-          problem,
-          sees: SEES[read.spec.read] ?? 'settled',
-        });
-    return pending;
+  #checkPending() {
+    this.#pending.check(this.#state, this.#batchGoingOn());
   }
 
   /** The atomic batch that made the entries both before and after the present seq; null if there is none. */
@@ -392,151 +258,8 @@ class Checker {
         return together;
     return null;
   }
-
-  /** Whether the entries of an atomic batch follow each other, in its order, and none is missing. */
-  #tookEffectTogether(together: readonly Request[]): boolean {
-    const keys = together.map(keyOfRequest);
-    if (keys.some((key) => !this.#made.has(key))) return false;
-    const seqs = keys.map((key) => this.#made.get(key)?.seq ?? 0n);
-    return this.#followEachOther(seqs, keys);
-  }
-
-  /** Whether these seqs ascend, and all entries between the first and the last are of these requests, or return for them. */
-  #followEachOther(seqs: readonly bigint[], keys: readonly string[]): boolean {
-    const [first = 0n] = seqs;
-    const last = seqs.at(-1) ?? 0n;
-    const between = this.#observed.entries.slice(Number(first) - 1, Number(last));
-    return (
-      seqs.every((seq, index) => index === 0 || seq > (seqs[index - 1] ?? 0n)) &&
-      between.every((entry) => returnsForUsage(entry) || keys.includes(keyOfEntry(entry)))
-    );
-  }
-
-  /**
-   * The seq that a part of an atomic batch was answered with; none if it changed nothing. A repetition does not count
-   * where others have sent the request as well: it is not remembered without an effect, so it can have had one later.
-   */
-  #madeTogether(key: string, { sent, received }: Span): readonly bigint[] {
-    const attempts = this.#byKey.get(key) ?? [];
-    const one = attempts.find((other) => other.sent === sent && other.received === received);
-    if (one?.outcome.kind !== 'answer') return [];
-    const { entrySeq, replay } = one.outcome.answer;
-    const isOfOthers = attempts.some((other) => !isSameBatch(one.together ?? [], other.together));
-    return entrySeq === 0n || (replay && isOfOthers) ? [] : [entrySeq];
-  }
-
-  /** What is right of a part of an atomic batch because of the others. */
-  #checkTogether({ step, sent, received, request, outcome, together = [] }: Attempt) {
-    const key = keyOfRequest(request);
-    const keys = together.map(keyOfRequest);
-    const isMade = this.#made.has(key);
-    const attempts = this.#byKey.get(key) ?? [];
-    const ofBatch = attempts.filter((other) => isSameBatch(together, other.together));
-    const kinds = new Set(ofBatch.map((other) => other.outcome.kind));
-    if (isMade && ofBatch.length === attempts.length && kinds.size === 1 && kinds.has('refusal'))
-      this.#fail(`step ${step}: ${key} took effect in a batch that was refused`);
-    const made = keys.flatMap((other) => this.#madeTogether(other, { sent, received }));
-    if (outcome.kind === 'answer' && !this.#followEachOther(made, keys))
-      this.#fail(`step ${step}: the entries ${made} of an atomic batch do not follow each other`);
-    if (outcome.kind !== 'refusal') return;
-    const isReused = outcome.reason === 'REQUEST_ID_REUSED';
-    if (isReused && !isMade) this.#fail(`step ${step}: ${key} was not used before`);
-    const isKnown = ofBatch.some((one) => one.outcome.kind === 'answer' && one.received < sent);
-    if ((isReused || isKnown) && this.#tookEffectTogether(together))
-      this.#fail(`step ${step}: the batch of ${key} took effect, and was refused`);
-  }
-
-  /** Drops what is right on the account as it is now. */
-  #checkPending() {
-    const { seq } = this.#state;
-    const within = this.#batchGoingOn();
-    this.#pending = this.#pending.filter((pending) => {
-      const { from, until } = pending;
-      if (seq < from || (within && !isSameBatch(within, pending.together))) return true;
-      if (seq > until) {
-        // The entries of a unit of work are skipped together.
-        if (from <= until) return true;
-      }
-      for (const [now, loadedAt] of this.#momentsOf(pending)) {
-        const wrong = this.#problemNow(pending, now, loadedAt);
-        if (wrong === '') return false;
-        pending.problems.push(`at seq ${seq}, ${new Date(now).toISOString()}: ${wrong}`);
-      }
-      return true;
-    });
-  }
-
-  /**
-   * When it can have been decided, and when everything was loaded for that. Between the two the clocks may have gone on:
-   * then the last part of an atomic batch is too late for its not_after, and the parts before it are decided earlier.
-   */
-  #momentsOf(pending: Pending): readonly (readonly [now: number, loadedAt: number])[] {
-    const { lastAt } = this.#state;
-    const times = this.#observed.timeline
-      .timesWithin(pending)
-      .map((time) => Math.max(time, lastAt));
-    return times.flatMap((now, index) =>
-      (pending.together ? times.slice(index) : [now]).map((loadedAt) => [now, loadedAt] as const),
-    );
-  }
-
-  #problemNow({ problem, sees }: Pending, now: number, loadedAt: number): string {
-    const stored = sees === 'settled' ? null : problem(this.#state, now, loadedAt);
-    if (stored !== null && (sees === 'stored' || stored === '')) return stored;
-    const settled = this.#state.copy();
-    if (settled.seq > 0n) settle(settled, now);
-    return problem(settled, now, loadedAt);
-  }
-
-  /** Every answer with an entry has that entry, and a reused id has an entry of another body. */
-  #checkRequestIds() {
-    for (const attempt of this.#observed.attempts) {
-      const { step, request, outcome } = attempt;
-      if (attempt.together) this.#checkTogether(attempt);
-      const made = this.#made.get(keyOfRequest(request));
-      const isSame = made && bodyOf(made.request) === bodyOf(request);
-      if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !isSame)
-        this.#fail(`step ${step}: an answer without an entry: ${textOf(outcome.answer)}`);
-      const isReused = outcome.kind === 'refusal' && outcome.reason === 'REQUEST_ID_REUSED';
-      if (isReused && !attempt.together && (!made || isSame))
-        this.#fail(`step ${step}: ${keyOfRequest(request)} was not used for another body`);
-    }
-    for (const { step, request, outcome } of this.#observed.attempts)
-      if (isOver(outcome) && !this.#made.has(keyOfRequest(request)))
-        this.#fail(`step ${step}: a checkout failed that was never made`);
-    for (const [key, attempts] of this.#byKey) this.#checkReplays(key, attempts);
-  }
-
-  /** After its response, a request id gets that response again, marked as repeated, or REQUEST_ID_REUSED. */
-  #checkReplays(key: string, attempts: readonly Attempt[]) {
-    const made = this.#made.get(key);
-    if (!made) return;
-    const firsts = attempts.filter(
-      ({ outcome }) => outcome.kind === 'answer' && outcome.answer.entrySeq > 0n,
-    );
-    const known = Math.min(...firsts.map(({ received }) => received));
-    const body = bodyOf(made.request);
-    let fresh = 0;
-    for (const { step, sent, request, outcome, together } of attempts) {
-      const isSame = bodyOf(request) === body;
-      if (outcome.kind === 'answer' && outcome.answer.entrySeq > 0n && !outcome.answer.replay)
-        fresh += 1;
-      if (sent < known || outcome.kind === 'unknown') continue;
-      // Of an atomic batch that was refused it says whether others took effect: see #checkTogether.
-      if (together && outcome.kind === 'refusal') continue;
-      const isRight = isSame
-        ? isOver(outcome) || (outcome.kind === 'answer' && outcome.answer.replay !== undefined)
-        : outcome.kind === 'refusal' && outcome.reason === 'REQUEST_ID_REUSED';
-      if (!isRight) this.#fail(`step ${step}: ${key} again: ${textOf(outcome)}`);
-    }
-    if (fresh > 1) this.#fail(`${key} was answered ${fresh} times as if it were new`);
-  }
 }
 
-const returnsForUsage = (entry: Entry | undefined): boolean =>
-  entry?.kind === Entry_Kind.REINSTATE && entry.usedAt !== undefined;
-
-/** Refusals of requests that had been decided: checked by their request id. */
 /** Kinds of entries that a payment at the provider makes, beside PURCHASE. */
 const PROVIDER_KINDS: ReadonlySet<Entry_Kind> = new Set([
   Entry_Kind.CLAW_BACK,
@@ -544,35 +267,7 @@ const PROVIDER_KINDS: ReadonlySet<Entry_Kind> = new Set([
   Entry_Kind.PAYMENT,
 ]);
 
-const AFTER_THE_FACT = new Set(['REQUEST_ID_REUSED', 'CHECKOUT_FAILED', 'BATCH_REFUSED']);
-
-/** A purchase by checkout that got no session for 23 hours is over. Its request had made it. */
-const isOver = (outcome: Attempt['outcome']): boolean =>
-  outcome.kind === 'refusal' && outcome.reason === 'CHECKOUT_FAILED';
-
-const keyOfRequest = ({ $case, value }: Request): string =>
-  keyOf($case, value.accountId, value.requestId);
-
-const keyOfEntry = ({ kind, accountId, requestId }: Entry): string => {
-  const method = METHODS[kind];
-  return method && requestId !== '' ? keyOf(method, accountId, requestId) : '';
-};
-
-/** Whether it is the same atomic batch, which may have been sent several times. */
-const isSameBatch = (batch: readonly Request[], other: readonly Request[] | undefined): boolean =>
-  other !== undefined && batch.every((request, index) => request === other[index]);
-
 const entryText = (entry: Entry): string => textOf({ ...entry, hash: undefined });
-
-/** A request without what is not part of its content. */
-const bodies = new WeakMap<Request, string>();
-function bodyOf(request: Request): string {
-  const known = bodies.get(request);
-  if (known !== undefined) return known;
-  const body = textOf({ ...request.value, notAfter: undefined });
-  bodies.set(request, body);
-  return body;
-}
 
 /** The URL of a checkout is the provider's. */
 const withoutUrl = (response: object): object =>
@@ -580,38 +275,7 @@ const withoutUrl = (response: object): object =>
     ? { ...response, purchase: { ...(response.purchase as object), checkoutUrl: '' } }
     : response;
 
-function attemptTo<Result>(work: () => Result): Result | Error {
-  try {
-    return work();
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-const authorOf = ({ requestId }: { readonly requestId: string }): Author => ({
-  caller: CALLER,
-  requestId,
-  onBehalfOf: onBehalfOf(requestId),
-});
-
-const decidingOf = (entry: Entry, now: number): Deciding => ({
-  now,
-  loadedAt: now,
-  author: authorOf(entry),
-  reservationId: entry.reservationId,
-  purchaseId: entry.purchaseId,
-  takenOfHeld: takenOfHeld(entry),
-});
-
-/** What an entry took out of reserved buckets: also held overage that grants pay in place of. */
-const takenOfHeld = ({ moves }: Entry): readonly Part[] =>
-  mergeParts(
-    moves.flatMap(({ from, credits }) => {
-      if (from?.kind === Bucket_Kind.GRANT_RESERVED) return [{ grantId: from.grantId, credits }];
-      return from?.kind === Bucket_Kind.OVERAGE_RESERVED ? [{ grantId: OVERAGE, credits }] : [];
-    }),
-  );
-
+/** Whether an entry is of something that is due. */
 const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string): boolean => {
   if (entry?.requestId !== '') return false;
   if (kind === null)
@@ -621,171 +285,3 @@ const isOf = (entry: Entry | undefined, kind: Entry_Kind | null, subject: string
     (kind === Entry_Kind.EXPIRE ? entry.reservationId : `${entry.grantId}`) === subject
   );
 };
-
-function attemptProblem(
-  state: AccountState,
-  attempt: Attempt,
-  now: number,
-  loadedAt: number,
-): string {
-  const { request, outcome } = attempt;
-  const trying = (one: Request, id: string) => tryingOf(one, { now, loadedAt }, id);
-  if (outcome.kind === 'refusal')
-    for (const [index, before] of requestsBefore(attempt).entries()) {
-      const made = attemptTo(() => decide(state, before, trying(before, `trial-${index}`)));
-      if (made instanceof Error) return `the model says: ${made.message}`;
-      // Fields are looked at before the account is.
-      if (made instanceof Refusal && outcome.reason !== 'INVALID_FIELD')
-        return `${bodyOf(before)} must be refused with ${made.reason}`;
-    }
-  const expected = attemptTo(() => decide(state, request, trying(request, '')));
-  return outcomeProblem(outcome, expected);
-}
-
-/** The requests of an atomic batch that are decided before this one. */
-const requestsBefore = ({ request, together = [request] }: Attempt): readonly Request[] =>
-  together.slice(0, together.indexOf(request));
-
-/** What is decided to see what would come of it: an id of what it makes is not known. */
-const tryingOf = (
-  { value }: Request,
-  moment: Pick<Deciding, 'now' | 'loadedAt'>,
-  id: string,
-): Deciding => ({
-  ...moment,
-  author: authorOf(value),
-  reservationId: id,
-  purchaseId: id,
-  takenOfHeld: null,
-});
-
-/**
- * What must be right of a read at some moment: all of it. A list is read piece by piece, so each of its items
- * must be right at a moment of its own. A grant that is made while grants are listed is listed as it is stored.
- */
-function readChecks({ spec, subject, outcome }: Read): readonly Pending['problem'][] {
-  const expectedOn = (state: AccountState, now: number) =>
-    attemptTo(() => expectRead(state, spec, subject, now));
-  if (outcome.kind !== 'answer')
-    return [(state, now) => outcomeProblem(outcome, expectedOn(state, now))];
-  const { answer } = outcome;
-  if (spec.read === 'past balance')
-    return [
-      (state, now) => answerProblem(othersSorted(answer), othersSorted(expectedOn(state, now))),
-    ];
-  if (spec.read === 'entries')
-    return [(state, now) => pageProblem(answer as ListEntriesResponse, expectedOn(state, now))];
-  if ('shortfall' in answer) return estimateChecks(answer as EstimateResponse, expectedOn);
-  const items = listOf(answer);
-  if ('purchase' in answer)
-    return [
-      (state, now) => {
-        const expected = expectedOn(state, now);
-        const purchase = 'purchase' in expected ? (expected.purchase as object) : null;
-        return purchase
-          ? differences(ownFields(answer.purchase as object), ownFields(purchase))
-          : answerProblem(answer, expected);
-      },
-    ];
-  if (!items) return [(state, now) => answerProblem(answer, expectedOn(state, now))];
-  return items.map((item) => (state, now) => {
-    const same = listOf(expectedOn(state, now))?.find((other) => idOf(other) === idOf(item));
-    return same
-      ? differences(ownFields(item), ownFields(same))
-      : `${idOf(item)} must not be listed`;
-  });
-}
-
-/** A past balance with the buckets that are of no grant in one order, which the contract leaves open. */
-function othersSorted<Answer extends object>(answer: Answer): Answer {
-  if (!('buckets' in answer)) return answer;
-  const buckets = answer.buckets as readonly BucketBalance[];
-  const kindOf = ({ bucket }: BucketBalance) => bucket?.kind ?? 0;
-  const isOfGrant = ({ bucket }: BucketBalance) => bucket?.grantId !== 0n;
-  const others = buckets.filter((one) => !isOfGrant(one));
-  const sorted = others.toSorted((a, b) => kindOf(a) - kindOf(b));
-  return { ...answer, buckets: [...buckets.filter(isOfGrant), ...sorted] };
-}
-
-/** A page of entries, as the model has them; whether there are more. */
-function pageProblem(
-  { entries, nextPageToken }: ListEntriesResponse,
-  expected: object | Refusal | Error,
-): string {
-  if (!('entries' in expected)) return answerProblem({ entries }, expected);
-  const { entries: own, isLast } = expected as EntriesPage;
-  const seqs = (some: readonly { readonly seq: bigint }[]) => some.map(({ seq }) => seq);
-  const problem = differences(
-    { seqs: seqs(entries), isLast: nextPageToken === '' },
-    { seqs: seqs(own), isLast },
-  );
-  if (problem) return problem;
-  return entries.map((entry, index) => entryProblem(entry, own[index] as ModelEntry)).join('');
-}
-
-/** An account's own packs are read after everything else of an estimate, so they may be of a later moment. */
-function estimateChecks(
-  answer: EstimateResponse,
-  expectedOn: (state: AccountState, now: number) => object,
-): readonly Pending['problem'][] {
-  const { packs, shortfall } = answer;
-  const own = packs.filter((offer) => !isOfPlan(offer));
-  const sorted = packs.toSorted(compareOffers);
-  return [
-    (state, now) => {
-      const expected = expectedOn(state, now);
-      const ofPlan = 'packs' in expected && (expected.packs as PackOffer[]).filter(isOfPlan);
-      return answerProblem(
-        { ...answer, packs: packs.filter(isOfPlan) },
-        ofPlan ? { ...expected, packs: ofPlan } : expected,
-      );
-    },
-    (state) => {
-      if (state.seq === 0n) return 'the account does not exist yet';
-      const expected = offersFor(state, shortfall).filter((offer) => !isOfPlan(offer));
-      return answerProblem({ packs: own }, { packs: expected });
-    },
-    () => answerProblem({ packs }, { packs: sorted }),
-  ];
-}
-
-/** Whether a plan sells it. No pack that is offered to a single account has the name of one of these. */
-const isOfPlan = ({ pack }: Pick<PackOffer, 'pack'>): boolean =>
-  PLANS.some(({ packs }) => packs.some(({ packId }) => packId === pack?.packId));
-
-/** The items of a list of grants, reservations, purchases or packs; null for other messages. */
-function listOf(message: object): readonly object[] | null {
-  // Budgets are read at one moment.
-  if ('uses' in message) return null;
-  if ('nextPageToken' in message || 'packs' in message)
-    for (const value of Object.values(message)) if (Array.isArray(value)) return value;
-  return null;
-}
-
-const idOf = (item: object): string => {
-  const { grantId, reservationId, purchaseId, pack } = item as Record<string, unknown>;
-  return String(reservationId ?? purchaseId ?? grantId ?? (pack as { packId: string }).packId);
-};
-
-function answerProblem(answer: object, expected: object | Refusal | Error): string {
-  if (expected instanceof Error) return `the model says: ${expected.message}`;
-  if (expected instanceof Refusal) return `must be refused with ${expected.reason}`;
-  return differences(answer, expected);
-}
-
-function outcomeProblem(
-  outcome: Attempt['outcome'] | Read['outcome'],
-  expected: object | Refusal | Error,
-): string {
-  if (outcome.kind === 'answer')
-    return answerProblem({ ...outcome.answer, replay: undefined }, expected);
-  if (expected instanceof Error) return `the model says: ${expected.message}`;
-  if (outcome.kind === 'unknown') return '';
-  if (!(expected instanceof Refusal)) return `was refused with ${outcome.reason}, must be accepted`;
-  if (expected.reason !== outcome.reason)
-    return `was refused with ${outcome.reason}, must be ${expected.reason}`;
-  for (const [name, value] of Object.entries(expected.metadata))
-    if (outcome.metadata[name] !== value)
-      return `${name} is ${outcome.metadata[name]}, must be ${value}`;
-  return '';
-}

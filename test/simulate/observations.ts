@@ -1,5 +1,6 @@
 /** What the callers of a simulation saw. */
 
+import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import type { Method, Request, Response } from './model/requests.ts';
 import type { ReadSpec } from './trace.ts';
 
@@ -72,3 +73,14 @@ export class Timeline {
 
 export const keyOf = (method: Method, accountId: string, requestId: string): string =>
   `${method} ${accountId} ${requestId}`;
+
+/** What was seen of an account. */
+export type Observed = {
+  readonly accountId: string;
+  readonly attempts: readonly Attempt[];
+  readonly reads: readonly Read[];
+  readonly entries: readonly Entry[];
+  readonly timeline: Timeline;
+  /** Whether the provider has got a payment of the price. */
+  readonly isPaid: (purchaseId: string) => boolean;
+};
