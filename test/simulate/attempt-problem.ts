@@ -1,9 +1,9 @@
 /** Whether a request gets its outcome on an account as it is, and what its entry says of the model's choices. */
 import { Bucket_Kind, type Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { decide } from './model/decide.ts';
+import type { Deciding } from './model/deciding.ts';
 import { Refusal } from './model/refusal.ts';
 import type { Request } from './model/requests.ts';
-import type { Deciding } from './model/spend.ts';
 import { type AccountState, type Author, mergeParts, OVERAGE, type Part } from './model/state.ts';
 import type { Attempt } from './observations.ts';
 import { attemptTo, outcomeProblem } from './outcome-problem.ts';

@@ -11,10 +11,10 @@ import {
 } from '../../../src/gen/billing/v1/budget.ts';
 import { Entry_Kind } from '../../../src/gen/billing/v1/ledger.ts';
 import { type ModelZones, periodAt } from './calendar.ts';
+import { closed, type Deciding } from './deciding.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
 import { added, countedShares, refundedShares } from './shares.ts';
-import { closed, type Deciding } from './spend.ts';
 import { type AccountState, type Labels, type Shares, totalOf } from './state.ts';
 
 /** A reservation or a charge. */

@@ -13,12 +13,12 @@ import {
 import type { Pack } from '../../../src/gen/billing/v1/pricing.ts';
 import type { PlanPack, Validity } from '../plans.ts';
 import { endOf } from './calendar.ts';
+import { closed, type Deciding } from './deciding.ts';
 import { addGrant, grantPaidOwed } from './due.ts';
 import { balanceOf, grantOf } from './messages.ts';
 import { dividedPrice, multipliedPrice } from './money.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
-import { closed, type Deciding } from './spend.ts';
 import {
   type AccountState,
   type Author,

@@ -1,9 +1,9 @@
 /** Where the credits of a commit come from. */
 import { OverCommitPolicy } from '../../../src/gen/billing/v1/ledger.ts';
+import type { Deciding } from './deciding.ts';
 import { Funding, fund, fundOwing, insufficient, withOwed } from './funding.ts';
 import { needsOf, type Priced } from './prices.ts';
 import { Refusal } from './refusal.ts';
-import type { Deciding } from './spend.ts';
 import {
   type AccountState,
   mergeParts,

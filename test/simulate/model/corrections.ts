@@ -1,10 +1,10 @@
 /** What operators correct: voided credits and changed terms of grants, and accounts that are suspended. */
 import { Entry_Kind, Grant_State } from '../../../src/gen/billing/v1/ledger.ts';
 import { OPERATIONS } from '../plans.ts';
+import { closed, type Deciding } from './deciding.ts';
 import { accountOf, balanceOf, grantOf } from './messages.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
-import { closed, type Deciding } from './spend.ts';
 import { type AccountState, type GrantState, stateOf } from './state.ts';
 
 const RETURNED_VOID = 2;

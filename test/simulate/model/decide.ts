@@ -1,13 +1,17 @@
 /** Decides one request on an account that is settled. A refusal has changed nothing. */
 import { removeBudget, setBudget } from './budgets.ts';
 import { offerPack, purchase, withdrawPack } from './buy.ts';
+import { commit } from './commit.ts';
 import { resumeAccount, suspendAccount, updateGrant, voidGrant } from './corrections.ts';
+import type { Deciding } from './deciding.ts';
 import { closeAccount, grantCredits, moveAccount, openAccount, updateAccount } from './govern.ts';
 import { updateLevels } from './levels.ts';
 import { balanceOf } from './messages.ts';
+import { charge, reserve } from './new-work.ts';
+import { refund } from './refund.ts';
 import { Refusal } from './refusal.ts';
 import type { First, Request } from './requests.ts';
-import { charge, commit, type Deciding, extend, raise, refund, release, reserve } from './spend.ts';
+import { extend, raise, release } from './reservations.ts';
 import type { AccountState } from './state.ts';
 
 /** The response of a request that has an effect now, or the refusal. */

@@ -4,11 +4,11 @@ import { Entry_Kind, Grant_Category, Grant_Source } from '../../../src/gen/billi
 import type { LowBalanceLevel } from '../../../src/gen/billing/v1/pricing.ts';
 import { type Level, OPERATIONS, PLANS } from '../plans.ts';
 import { endOf, periodAt } from './calendar.ts';
+import { closed, type Deciding } from './deciding.ts';
 import { addGrant, everyOf, startPeriod, syncTerms } from './due.ts';
 import { accountOf, balanceOf, grantOf } from './messages.ts';
 import { Refusal } from './refusal.ts';
 import type { First, RequestOf } from './requests.ts';
-import { closed, type Deciding } from './spend.ts';
 import type { AccountState } from './state.ts';
 
 export function openAccount(
