@@ -115,13 +115,11 @@ class Month {
       .sort((a, b) => a.category - b.category);
   }
 
-  /** By how much less each earlier month would have cost. */
+  /** By how much less each earlier month would have cost: one that late usage keeps open as if it were closed now. */
   adjustments(statements: readonly Statement[]) {
     const months = [...this.#earlier].sort(([a], [b]) => (a < b ? -1 : 1));
     return months.map(([month, credits]) => {
-      const billed = statements.find(
-        (statement) => statement.month === month && statement.closedAt,
-      );
+      const billed = statements.find((statement) => statement.month === month);
       const rates = billed?.overageRates;
       if (!rates) return { month, credits, nanos: null };
       const before = sum(
