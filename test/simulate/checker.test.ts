@@ -72,7 +72,7 @@ class History {
   #decide(requestId: string, spec: RequestSpec, at: number) {
     const request = toRequest(spec, { accountId: ACCOUNT, requestId }, at, {
       reservationOf: () => null,
-      seqOf: () => null,
+      seqOf: (step) => this.entries.find((one) => one.requestId === `request-${step}`)?.seq ?? null,
     }) as Request;
     const answer = decide(this.#state, request, {
       now: at,
@@ -152,6 +152,9 @@ const ESTIMATE: ReadSpec = {
 };
 const OPEN = { do: 'open', plan: 'weekly', name: '' } as const;
 const GRANT = { do: 'grant', credits: 5, category: 1 } as const;
+const CHARGE = { do: 'charge', amount: { credits: 3 }, sheddable: false, reference: '' } as const;
+/** Of a charge of a grant that has expired since: its credits become a new grant. */
+const REFUND = { do: 'refund', of: 2, credits: null, reference: '' } as const;
 const refusal = (reason: string) => ({ kind: 'refusal', reason, metadata: {} }) as const;
 
 /** A grant that ends in a millisecond: later it is INVALID_FIELD. */
@@ -197,8 +200,7 @@ const isOfGrant = ({ bucket }: BucketBalance): boolean => bucket?.grantId !== 0n
 /** A past balance of two grants whose buckets are listed in another order. */
 function pastInOrder(order: (ofGrants: Buckets, others: Buckets) => Buckets): History {
   const spec: ReadSpec = { read: 'past balance', point: { seq: 4 }, buckets: true };
-  const charge = { do: 'charge', amount: { credits: 3 }, sheddable: false, reference: '' } as const;
-  const history = new History().request(0, OPEN).request(1, GRANT).request(2, charge);
+  const history = new History().request(0, OPEN).request(1, GRANT).request(2, CHARGE);
   const past = history.see(spec) as { buckets: Buckets };
   const others = past.buckets.filter((one) => !isOfGrant(one));
   expect(others.length).toBeGreaterThan(1);
@@ -262,6 +264,23 @@ describe('of an atomic batch the checker', () => {
     const history = opened();
     history.together(1, [GRANT, GRANT], { between: () => history.request(2, GRANT) });
     expect(() => history.check()).toThrow('do not follow each other');
+  });
+
+  const withRefund = (between?: (history: History) => void) => {
+    const history = opened().request(1, ONE_MILLISECOND).request(2, CHARGE);
+    history.advanceTo(OPENED_AT + 10).settle();
+    return history.together(3, [REFUND, CHARGE], { between: () => between?.(history) });
+  };
+
+  test('accepts a grant that a request makes beside its entry', () => {
+    const history = withRefund();
+    expect(history.entries.filter(({ requestId }) => requestId === 'request-3-0').length).toBe(2);
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test('refuses a read after a grant that a request makes beside its entry', () => {
+    const history = withRefund((going) => going.read());
+    expect(() => history.check()).toThrow('is right at no seq');
   });
 
   test('refuses a read between them', () => {

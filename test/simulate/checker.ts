@@ -17,7 +17,7 @@ import { AccountState, SERVICE } from './model/state.ts';
 import { type Attempt, keyOf, type Observed } from './observations.ts';
 import { attemptTo } from './outcome-problem.ts';
 import { PendingChecks } from './pending-checks.ts';
-import { checkRequestIds } from './request-ids.ts';
+import { checkRequestIds, type MadeByRequest } from './request-ids.ts';
 import {
   bodyOf,
   isSameBatch,
@@ -37,8 +37,9 @@ class Checker {
   readonly #observed: Observed;
   readonly #state: AccountState;
   readonly #byKey: ReadonlyMap<string, readonly Attempt[]>;
-  /** The request and the first response of each entry that a request made, by its key. */
-  readonly #made = new Map<string, { readonly seq: bigint; readonly request: Request }>();
+  /** What each request made, by its key; and the key of the newest. */
+  readonly #made = new Map<string, MadeByRequest>();
+  #newestKey = '';
   readonly #pending: PendingChecks;
   #position = 0;
 
@@ -223,9 +224,11 @@ class Checker {
     }
     this.#checkTime(entry, own, now);
     const { length } = state.posted;
+    const from = this.#state.seq + 1n;
     Object.assign(this.#state, state, { posted: [] });
     this.#position += length;
-    this.#made.set(key, { seq: entry.seq, request });
+    this.#made.set(key, { request, seq: entry.seq, from, until: state.seq });
+    this.#newestKey = key;
   }
 
   /** An entry is made between the first sending of its request and its response. */
@@ -249,11 +252,10 @@ class Checker {
 
   /** The atomic batch that made the entries both before and after the present seq; null if there is none. */
   #batchGoingOn(): readonly Request[] | null {
-    const { entries } = this.#observed;
-    const [before, after] = [entries[this.#position - 1], this.#nextAsked].map((entry) =>
-      entry ? this.#byKey.get(keyOfEntry(entry)) : undefined,
-    );
-    for (const { together } of before ?? [])
+    if (this.#made.get(this.#newestKey)?.until !== this.#state.seq) return null;
+    const next = this.#nextAsked;
+    const after = next && this.#byKey.get(keyOfEntry(next));
+    for (const { together } of this.#byKey.get(this.#newestKey) ?? [])
       if (together && after?.some((attempt) => isSameBatch(together, attempt.together)))
         return together;
     return null;

@@ -3,22 +3,23 @@ import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { textOf } from './compare.ts';
 import type { Request } from './model/requests.ts';
 import type { Attempt, Span } from './observations.ts';
-import {
-  bodyOf,
-  isOver,
-  isSameBatch,
-  keyOfEntry,
-  keyOfRequest,
-  returnsForUsage,
-} from './request-keys.ts';
+import { bodyOf, isOver, isSameBatch, keyOfRequest } from './request-keys.ts';
 
 export type Checked = {
   readonly attempts: readonly Attempt[];
   readonly entries: readonly Entry[];
   readonly byKey: ReadonlyMap<string, readonly Attempt[]>;
-  /** The entry that a request made, by the request's key. */
-  readonly made: ReadonlyMap<string, { readonly seq: bigint; readonly request: Request }>;
+  /** By the request's key. */
+  readonly made: ReadonlyMap<string, MadeByRequest>;
   readonly fail: (what: string) => never;
+};
+
+/** What a request made: its entry, and the entries before and after that which belong to it. */
+export type MadeByRequest = {
+  readonly request: Request;
+  readonly seq: bigint;
+  readonly from: bigint;
+  readonly until: bigint;
 };
 
 export function checkRequestIds(checked: Checked) {
@@ -40,14 +41,15 @@ class RequestIds {
     return this.#followEachOther(seqs, keys);
   }
 
-  /** Whether these seqs ascend, and all entries between the first and the last are of these requests, or return for them. */
+  /** Whether these seqs ascend, and these requests have made all entries between the first and the last. */
   #followEachOther(seqs: readonly bigint[], keys: readonly string[]): boolean {
     const [first = 0n] = seqs;
     const last = seqs.at(-1) ?? 0n;
+    const made = keys.flatMap((key) => this.#checked.made.get(key) ?? []);
     const between = this.#checked.entries.slice(Number(first) - 1, Number(last));
     return (
       seqs.every((seq, index) => index === 0 || seq > (seqs[index - 1] ?? 0n)) &&
-      between.every((entry) => returnsForUsage(entry) || keys.includes(keyOfEntry(entry)))
+      between.every(({ seq }) => made.some(({ from, until }) => seq >= from && seq <= until))
     );
   }
 
