@@ -294,6 +294,7 @@ function openBook(
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: null,
+      firstEntryAt: now,
     },
     now,
     newId(now),

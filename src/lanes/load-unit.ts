@@ -9,7 +9,13 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { findArchivedRequests } from '../store/find-archived-requests.ts';
-import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
+import {
+  loadCustomPacks,
+  loadFirstEntryTimes,
+  loadRefundables,
+  lockAccounts,
+  type WaitPolicy,
+} from '../store/load.ts';
 import { loadOpenGrants, loadReturningGrants } from '../store/load-grants.ts';
 import { loadRequests } from '../store/load-requests.ts';
 import { loadUnfinished } from '../store/load-unfinished.ts';
@@ -42,6 +48,7 @@ const NO_REQUEST_KEYS: ReadonlySet<string> = new Set();
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
 const NO_GRANTS: readonly Grant[] = [];
+const NO_TIMES: ReadonlyMap<string, number> = new Map();
 
 const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
   shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
@@ -132,6 +139,8 @@ export async function loadUnit(
         )
       : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
+    firstEntries:
+      keys.usedAt.size > 0 ? await loadFirstEntryTimes(em, [...keys.usedAt.keys()]) : NO_TIMES,
   };
   await readRateCards(em, catalogue, plans, {
     now,

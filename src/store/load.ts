@@ -165,6 +165,19 @@ type Readable<Domain> = {
   readonly read: (row: Row) => Domain;
 };
 
+/** When the first entry of each account was recorded. Without those of which it is archived. */
+export async function loadFirstEntryTimes(
+  em: Em,
+  accountIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await query<{ account_id: string; at: number }>(
+    em,
+    `select account_id, ${millis('at')} from entries where account_id = any($1::text[]) and seq = 1`,
+    [texts(accountIds)],
+  );
+  return new Map(rows.map(({ account_id, at }) => [account_id, at]));
+}
+
 /** The rows of a table whose account and `column` are one of the keys. */
 async function loadByKey<Domain, Key extends Element>(
   em: Em,
