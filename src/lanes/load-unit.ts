@@ -12,6 +12,7 @@ import { findArchivedRequests } from '../store/find-archived-requests.ts';
 import {
   loadCustomPacks,
   loadFirstEntryTimes,
+  loadPlansLeft,
   loadRefundables,
   lockAccounts,
   type WaitPolicy,
@@ -49,6 +50,7 @@ const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
 const NO_GRANTS: readonly Grant[] = [];
 const NO_TIMES: ReadonlyMap<string, number> = new Map();
+const NO_PLANS_LEFT: LoadedUnit['plansLeft'] = new Map();
 
 const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
   shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
@@ -164,6 +166,7 @@ export async function loadUnit(
     archivedRequests: all.some(({ archivedSeq }) => archivedSeq !== null)
       ? await loadArchivedRequests(em, all, tasks)
       : NO_REQUEST_KEYS,
+    plansLeft: keys.closings.length > 0 ? await loadPlansLeft(em, keys.closings) : NO_PLANS_LEFT,
     unsettled: due.unsettled,
     waitingForClock: new Set(),
     lockedElsewhere,

@@ -365,7 +365,7 @@ export class Book {
       account.overage = overage;
     else if (usedAt !== null) countWhenUsed(this, usedAt, overage);
     assertInvariants(account);
-    scheduleStatementForOverage(this, moves, usedAt);
+    scheduleStatementForOverage(this, moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;
