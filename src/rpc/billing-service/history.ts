@@ -75,11 +75,7 @@ export async function streamHistory(
       });
     const isComplete = to !== null && (last < newest || to <= clock.now());
     if (!request.follow || isComplete || cancelled.aborted) return;
-    await tail.waitBeyond(
-      accountId,
-      newest,
-      cells.isOne ? ended : AbortSignal.any([ended, cells.changing]),
-    );
+    await tail.waitBeyond(accountId, newest, AbortSignal.any([ended, cells.changing]));
   }
 }
 
