@@ -6,7 +6,7 @@ import { connect, type Em, type Orm } from './pg/orm.ts';
 import { CITUS_SESSION_SETTINGS } from './pg/session-settings.ts';
 import type { PlanFile } from './pricing/plan.ts';
 import { isUnchanged, type PlanChange } from './pricing/plan-change.ts';
-import { copyPlans, hasPlans, publishedVersions } from './store/copy-plans.ts';
+import { copyPlans, publishedVersions } from './store/copy-plans.ts';
 import {
   comparePlans,
   type PlanComparison,
@@ -42,6 +42,14 @@ export const publishNow = (
     return await publishPlans(em, files, Math.floor(clocks.database));
   });
 
+/** A cell that had no plans, and what it gets first: a line for each plan that another cell has. */
+export type NewCell = { readonly cell: string; readonly plans: readonly string[] };
+
+export type Publication = {
+  readonly changes: readonly PlanChange[];
+  readonly newCells: readonly NewCell[];
+};
+
 /**
  * Publishes plan files in every cell, all or none, at one instant: a rate card takes effect everywhere at its date.
  * Cells without plans get those of the others first, with all of their versions. Throws before anything is written
@@ -51,9 +59,10 @@ export async function publishInCells(
   cells: readonly CellAddress[],
   files: readonly PlanFile[],
   skewMaxMs: number,
-): Promise<readonly PlanChange[]> {
+): Promise<Publication> {
   const [only] = cells;
-  if (only && cells.length === 1) return await publishNow(only.url, files, skewMaxMs);
+  if (only && cells.length === 1)
+    return { changes: await publishNow(only.url, files, skewMaxMs), newCells: [] };
   return await withOwners(cells, async (ems) => {
     const times = await Promise.all(
       ems.map(async (em) => {
@@ -63,23 +72,44 @@ export async function publishInCells(
       }),
     );
     const at = Math.max(...times);
-    await copyToNewCells(ems);
+    const newCells = await copyToNewCells(cells, ems);
     const compared = await Promise.all(ems.map((em) => comparePlans(em(), files, at)));
     const errors = [...new Set(compared.flatMap((one) => one.errors))];
     if (errors.length > 0) throw new UnpublishablePlans(errors);
     const published: (readonly PlanChange[])[] = [];
     for (const em of ems) published.push(await publishPlans(em, files, at));
     await assertSamePlans(cells, ems);
-    return published.find((changes) => !changes.every(isUnchanged)) ?? published[0] ?? [];
+    const changes = published.find((one) => !one.every(isUnchanged)) ?? published[0] ?? [];
+    return { changes, newCells };
   });
 }
 
-async function copyToNewCells(ems: readonly (() => Em)[]) {
-  const having = await Promise.all(ems.map(async (em) => ({ em, has: await hasPlans(em()) })));
-  const source = having.find(({ has }) => has);
-  if (!source) return;
-  for (const { em, has } of having) if (!has) await copyPlans(source.em(), em());
+async function copyToNewCells(
+  cells: readonly CellAddress[],
+  ems: readonly (() => Em)[],
+): Promise<readonly NewCell[]> {
+  const published = await Promise.all(ems.map((em) => publishedVersions(em())));
+  const source = ems[published.findIndex((plans) => plans.length > 0)];
+  for (const [index, em] of ems.entries())
+    if (source && published[index]?.length === 0) await copyPlans(source(), em());
+  return newCellsOf(cells, published);
 }
+
+/** `published`: what each of the cells has. */
+function newCellsOf(
+  cells: readonly CellAddress[],
+  published: readonly (readonly string[])[],
+): readonly NewCell[] {
+  const plans = published.find((one) => one.length > 0);
+  if (!plans) return [];
+  return cells.flatMap(({ name }, index) =>
+    published[index]?.length === 0 ? { cell: name, plans } : [],
+  );
+}
+
+/** The cells without plans, and what the next publication gives them. */
+export const findNewCells = async (cells: readonly CellAddress[]): Promise<readonly NewCell[]> =>
+  newCellsOf(cells, await Promise.all(cells.map(publishedIn)));
 
 /** Accounts of one plan would be priced by different numbers. */
 async function assertSamePlans(cells: readonly CellAddress[], ems: readonly (() => Em)[]) {

@@ -69,7 +69,7 @@ export class CellRouter<Cell> {
     return this.#map.version > 1;
   }
 
-  /** Aborts when accounts change their cell, or their calls are stopped. */
+  /** Aborts when accounts change their cell, or their calls are stopped. With one cell: when accounts leave it, or are back. */
   get changing(): AbortSignal {
     return this.#changing.signal;
   }
@@ -103,6 +103,7 @@ export class CellRouter<Cell> {
 
   /** Throws where the cell does not serve the account any more. */
   assertServed(accountId: string, cell: string) {
+    this.assertWhole();
     if (this.isOne) return;
     const slot = slotOf(accountId);
     if (this.#map.cells[slot] !== cell || this.#isStopped(cell, slot)) throw accountMoving(cell);
@@ -123,6 +124,7 @@ export class CellRouter<Cell> {
   /** Of the only cell: calls fail while accounts of it are in others, as nobody here knows which. */
   spread(isSpread: boolean) {
     this.#isSpread = isSpread;
+    this.#changed();
   }
 
   /** Throws DATABASE_UNAVAILABLE while accounts are in cells that are not known here. */

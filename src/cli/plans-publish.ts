@@ -4,8 +4,9 @@ import type { CellAddress } from '../cells/cells-file.ts';
 import { requireConfig } from '../config.ts';
 import { findCells } from '../find-database.ts';
 import { readPlanPaths } from '../plan-files.ts';
+import type { Publication } from '../plan-publication.ts';
 import type { PlanFile } from '../pricing/plan.ts';
-import { isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
+import { isUnchanged } from '../pricing/plan-change.ts';
 import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { command, exitWith } from './command.ts';
 import { INVALID_FILE } from './exit-codes.ts';
@@ -28,10 +29,10 @@ export const plansPublish = command('publish', {
       const { UnpublishablePlans } = await import('../store/publish-plans.ts');
       const { cells, close } = await findCells(config);
       try {
-        const changes = dryRun
+        const publication = dryRun
           ? await compare(cells, files.plans)
           : await publishInCells(cells, files.plans, config.CLOCK_SKEW_MAX_MS);
-        print(changes, dryRun);
+        print(publication, dryRun);
       } catch (error) {
         if (error instanceof UnpublishablePlans) return refuse(error.lines);
         throw error;
@@ -46,8 +47,8 @@ export const plansPublish = command('publish', {
 async function compare(
   cells: readonly CellAddress[],
   files: readonly PlanFile[],
-): Promise<readonly PlanChange[]> {
-  const { compareNow } = await import('../plan-publication.ts');
+): Promise<Publication> {
+  const { compareNow, findNewCells } = await import('../plan-publication.ts');
   const compared = await Promise.all(cells.map(({ url }) => compareNow(url, files)));
   const errors = [...new Set(compared.flatMap((one) => one.errors))];
   // A new cell gets what the others have: what is to be published is what changes in them.
@@ -57,7 +58,7 @@ async function compare(
     const { UnpublishablePlans } = await import('../store/publish-plans.ts');
     throw new UnpublishablePlans(errors);
   }
-  return changes;
+  return { changes, newCells: await findNewCells(cells) };
 }
 
 function refuse(lines: readonly string[]): number {
@@ -66,10 +67,15 @@ function refuse(lines: readonly string[]): number {
   return INVALID_FILE;
 }
 
-function print(changes: readonly PlanChange[], dryRun: boolean) {
+function print({ changes, newCells }: Publication, dryRun: boolean) {
+  for (const { cell, plans } of newCells)
+    for (const plan of plans) process.stdout.write(`cell ${cell} gets ${plan}\n`);
   for (const line of changes.flatMap(planChangeLines)) process.stdout.write(`${line}\n`);
   const changed = changes.filter((change) => !isUnchanged(change)).length;
-  if (changed === 0) process.stdout.write('nothing to publish\n');
-  else if (dryRun) process.stdout.write(`dry run: ${changed} to publish, nothing was published\n`);
-  else process.stdout.write(`published: ${changed}\n`);
+  if (changed === 0 && newCells.length === 0) process.stdout.write('nothing to publish\n');
+  else if (dryRun)
+    process.stdout.write(
+      `dry run: ${changed > 0 ? `${changed} to publish, ` : ''}nothing was published\n`,
+    );
+  else if (changed > 0) process.stdout.write(`published: ${changed}\n`);
 }

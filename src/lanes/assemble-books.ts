@@ -30,6 +30,8 @@ export type Rows = {
   readonly budgetCounters: ReadonlyMap<string, BudgetCounters>;
   /** When the next reservation of an account expires that is not among these. */
   readonly nextExpiry: ReadonlyMap<string, number>;
+  /** When the first entry of an account was recorded that is charged late usage. */
+  readonly firstEntries: ReadonlyMap<string, number>;
 };
 
 /** The Books by account id. */
@@ -64,6 +66,7 @@ export function assembleBooks(
       refundables: refundables.get(accountId) ?? [],
       budgetCounters: rows.budgetCounters.get(accountId) ?? null,
       nextReservationExpiry: rows.nextExpiry.get(accountId) ?? null,
+      firstEntryAt: rows.firstEntries.get(accountId) ?? null,
     };
     books.set(accountId, new Book(loaded, now, newId(now)));
   };

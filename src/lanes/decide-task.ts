@@ -70,13 +70,13 @@ export function decideTask(
 }
 
 function close(
-  { books, isClockReliable }: LoadedUnit,
+  { books, plansLeft, isClockReliable }: LoadedUnit,
   { accountId, closing }: StatementClosing,
   trace: Trace,
 ): null | Failure {
   if (!isClockReliable) return clockUnreliable();
   const book = books.get(accountId);
-  if (book) closeStatement(book, closing, trace);
+  if (book) closeStatement(book, closing, plansLeft.get(accountId) ?? [], trace);
   return null;
 }
 
@@ -294,6 +294,7 @@ function openBook(
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: null,
+      firstEntryAt: now,
     },
     now,
     newId(now),

@@ -22,6 +22,8 @@ export type GroupKeys = {
   readonly shadowAccounts: ReadonlySet<string>;
   /** When late work was done, by account: the earliest. Allowances of then may return. */
   readonly usedAt: ReadonlyMap<string, number>;
+  /** Accounts with a month to be closed, and its last entry. */
+  readonly closings: readonly RowKey<bigint>[];
 };
 
 /** Keys without repetition, in the order they came. */
@@ -37,6 +39,8 @@ class Keys<Key> {
   }
 }
 
+const NO_CLOSINGS: GroupKeys['closings'] = [];
+
 export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const reservations = new Keys<string>();
   const refundables = new Keys<bigint>();
@@ -48,7 +52,10 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const erasedAccounts = new Set<string>();
   const shadowAccounts = new Set<string>();
   const usedAt = new Map<string, number>();
+  let closings: GroupKeys['closings'] = NO_CLOSINGS;
   for (const task of tasks) {
+    if (task.type === 'statement closing')
+      closings = [...closings, { accountId: task.accountId, key: task.closing.statement.lastSeq }];
     if (!('command' in task)) continue;
     const { accountId, command } = task;
     switch (command.kind) {
@@ -125,6 +132,7 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
     erasedAccounts,
     shadowAccounts,
     usedAt,
+    closings,
   };
 }
 

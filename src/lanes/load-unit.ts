@@ -9,7 +9,14 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { findArchivedRequests } from '../store/find-archived-requests.ts';
-import { loadCustomPacks, loadRefundables, lockAccounts, type WaitPolicy } from '../store/load.ts';
+import {
+  loadCustomPacks,
+  loadFirstEntryTimes,
+  loadPlansLeft,
+  loadRefundables,
+  lockAccounts,
+  type WaitPolicy,
+} from '../store/load.ts';
 import { loadOpenGrants, loadReturningGrants } from '../store/load-grants.ts';
 import { loadRequests } from '../store/load-requests.ts';
 import { loadUnfinished } from '../store/load-unfinished.ts';
@@ -42,6 +49,8 @@ const NO_REQUEST_KEYS: ReadonlySet<string> = new Set();
 const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
 const NO_GRANTS: readonly Grant[] = [];
+const NO_TIMES: ReadonlyMap<string, number> = new Map();
+const NO_PLANS_LEFT: LoadedUnit['plansLeft'] = new Map();
 
 const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
   shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
@@ -132,6 +141,8 @@ export async function loadUnit(
         )
       : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
+    firstEntries:
+      keys.usedAt.size > 0 ? await loadFirstEntryTimes(em, [...keys.usedAt.keys()]) : NO_TIMES,
   };
   await readRateCards(em, catalogue, plans, {
     now,
@@ -155,6 +166,7 @@ export async function loadUnit(
     archivedRequests: all.some(({ archivedSeq }) => archivedSeq !== null)
       ? await loadArchivedRequests(em, all, tasks)
       : NO_REQUEST_KEYS,
+    plansLeft: keys.closings.length > 0 ? await loadPlansLeft(em, keys.closings) : NO_PLANS_LEFT,
     unsettled: due.unsettled,
     waitingForClock: new Set(),
     lockedElsewhere,

@@ -114,6 +114,8 @@ export type LoadedAccount = {
   readonly budgetCounters: BudgetCounters | null;
   /** The soonest expiry of the active reservations that were not loaded; null if the account was not due. */
   readonly nextReservationExpiry: number | null;
+  /** When the first entry was recorded: see `checkUsedAt`. Null: no command charges late usage, or it is archived. */
+  readonly firstEntryAt: number | null;
 };
 
 /** A rule needs grants that were not loaded. It has changed nothing; it can run again with more. */
@@ -138,6 +140,7 @@ export class Book {
   /** seq of the newest entry when the account was loaded. */
   loadedSeq: bigint;
   readonly nextReservationExpiry: number | null;
+  readonly firstEntryAt: number | null;
   /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
   readonly newId: () => string;
@@ -178,6 +181,7 @@ export class Book {
     this.budgetCounters = loaded.budgetCounters;
     this.loadedSeq = loaded.account.seq;
     this.nextReservationExpiry = loaded.nextReservationExpiry;
+    this.firstEntryAt = loaded.firstEntryAt;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
     this.remainingSeen = loaded.account.remaining;
@@ -361,7 +365,7 @@ export class Book {
       account.overage = overage;
     else if (usedAt !== null) countWhenUsed(this, usedAt, overage);
     assertInvariants(account);
-    scheduleStatementForOverage(this, moves, usedAt);
+    scheduleStatementForOverage(this, moves);
     account.seq += 1n;
     account.lastAt = this.now;
     this.changes.account = true;

@@ -13,14 +13,16 @@ import type { Reservation } from './reservation.ts';
 /** Why usage of then cannot be charged now; null: it can, or is of now. */
 export function checkUsedAt(book: Book, usedAt: number | null): Failure | null {
   if (usedAt === null) return null;
-  const { account, plan, now } = book;
+  const { account, plan, now, firstEntryAt } = book;
   if (usedAt > now)
     return invalidField('used_at', 'must not be in the future', {
       allowed: new Date(now).toISOString(),
     });
   const { lateUsageMs } = plan.terms;
   if (lateUsageMs === 0) return lateUsageNotAllowed(plan.planId, usedAt, null);
-  const earliest = Math.max(now - lateUsageMs, account.openedAt, openSince(book));
+  // An import says what was used before it, as one sum: usage of then has been counted.
+  const since = firstEntryAt ?? account.openedAt;
+  const earliest = Math.max(now - lateUsageMs, since, openSince(book));
   return usedAt < earliest ? lateUsageNotAllowed(plan.planId, usedAt, earliest) : null;
 }
 

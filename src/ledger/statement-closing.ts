@@ -36,17 +36,16 @@ export function updateWindow(book: Book) {
   if (end !== null && end > now) account.statementDueAt = end + plan.terms.lateUsageMs;
 }
 
-/** Schedules a statement if moves use or refund overage, even on an account that is not postpaid now. */
-export function scheduleStatementForOverage(
-  book: Book,
-  moves: readonly Move[],
-  usedAt: number | null,
-) {
+/**
+ * Schedules a statement if moves use or refund overage, even on an account that is not postpaid now. Late overage schedules
+ * none: it is used while the statement of its month is scheduled.
+ */
+export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) {
   if (book.account.statementDueAt !== null) return;
   const concernsOverage = ({ grantId, from, to }: Move) =>
     grantId === NO_GRANT &&
     ((from === 'consumed' && to === 'overage') || (to === 'consumed' && from !== 'owed'));
-  if (moves.some(concernsOverage)) scheduleStatement(book, usedAt ?? book.now);
+  if (moves.some(concernsOverage)) scheduleStatement(book, book.now);
 }
 
 /** Whether a month of the account is to be closed by now. */
@@ -67,18 +66,21 @@ export type StatementToClose = {
   readonly dueAt: number;
   /** The account as it was when its entries were read. */
   readonly read: Pick<Account, 'seq' | 'lastAt'>;
-  /** The last postpaid plan that the account has had since the month ended; null: none. */
-  readonly nextPlanId: string | null;
 };
+
+/** An entry by which the account left a plan. */
+export type PlanLeft = { readonly seq: bigint; readonly planId: string };
 
 /**
  * Closes a month exactly once and with every entry of it. Does nothing if another replica has closed it,
  * or if a replica whose clock is behind may have posted an entry into the month since it was read. Then
- * the entries must be read again.
+ * the entries must be read again. `plansLeft`: the plans that the account has left since the month ended, the newest first,
+ * before this unit of work.
  */
 export function closeStatement(
   book: Book,
-  { statement, dueAt, read, nextPlanId }: StatementToClose,
+  { statement, dueAt, read }: StatementToClose,
+  plansLeft: readonly PlanLeft[],
   trace: Trace,
 ) {
   const { account, plan } = book;
@@ -103,8 +105,26 @@ export function closeStatement(
   account.statementDueAt = moreMonthsFollow
     ? periodFrom(account.timeZones, 'month', end).until + plan.terms.lateUsageMs
     : null;
-  account.statementPlanId = postpaid ? account.planId : nextPlanId;
+  account.statementPlanId = postpaid
+    ? account.planId
+    : lastPostpaidPlan(book, end, statement.lastSeq, plansLeft);
   book.changes.settings = true;
+}
+
+/** The last postpaid plan that the account has had since a month ended with the entry `lastSeq`; null: it had none. */
+function lastPostpaidPlan(
+  { account, plans, changes }: Book,
+  end: number,
+  lastSeq: bigint,
+  plansLeft: readonly PlanLeft[],
+): string | null {
+  if (account.closedAt !== null && account.closedAt < end) return null;
+  const leftNow = changes.entries.flatMap(({ seq, previousPlanId: planId }) =>
+    planId === null ? [] : { seq, planId },
+  );
+  const left = [...leftNow.toReversed(), ...plansLeft].filter(({ seq }) => seq > lastSeq);
+  const planIds = [account.planId, ...left.map(({ planId }) => planId)];
+  return planIds.find((id) => plans.get(id)?.terms.terms.overage != null) ?? null;
 }
 
 /** From now on no replica can post an entry with a time before `at`, whatever its clock says. */

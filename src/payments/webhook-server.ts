@@ -25,8 +25,8 @@ import { type FindImported, isEvent, purchaseRefOf } from './webhook-event.ts';
 
 export type WebhookOptions = {
   readonly stripe: Stripe;
-  /** Those of the account's cell. Throws a Failure while that cannot be used. */
-  readonly paymentsOf: (accountId: string) => Payments;
+  /** Calls `use` with those of the account's cell. Fails as a call on the account while that cannot be used, or it has left it. */
+  readonly withPayments: WithPayments;
   /** Of all cells. Rejects with a Failure where it can be in a cell that cannot be used. */
   readonly findImported: FindImported;
   /** A signature with any of them is accepted: there are two while a secret is being replaced. */
@@ -37,6 +37,11 @@ export type WebhookOptions = {
   readonly tracing: Tracing;
   readonly log: Logger;
 };
+
+export type WithPayments = (
+  accountId: string,
+  use: (payments: Payments) => ReturnType<Payments['sync']>,
+) => ReturnType<Payments['sync']>;
 
 export type WebhookServer = {
   readonly port: number;
@@ -204,7 +209,7 @@ async function tryToSync(
 }
 
 async function syncPurchaseOf(
-  { stripe, paymentsOf, findImported, log }: WebhookOptions,
+  { stripe, withPayments, findImported, log }: WebhookOptions,
   event: Stripe.Event,
   span: SpanOf<'POST /webhooks/stripe'>,
 ): Promise<Reply> {
@@ -213,8 +218,9 @@ async function syncPurchaseOf(
   const { accountId, purchaseId, paymentRef } = ref;
   span.setAttributes({ 'scrip.account.id': accountId, 'scrip.purchase.id': purchaseId });
   linkTo(span, ref.began);
-  const payments = paymentsOf(accountId);
-  const synced = await payments.sync(accountId, purchaseId, paymentRef, refOf(span));
+  const synced = await withPayments(accountId, (payments) =>
+    payments.sync(accountId, purchaseId, paymentRef, refOf(span)),
+  );
   if (!(synced instanceof Failure)) return { status: 200, text: 'processed' };
   const { reason, message } = synced;
   const named = {

@@ -9,7 +9,7 @@ import type { Row } from '../pg/table.ts';
 import { loadReservations } from '../store/load.ts';
 import { shownEntries } from '../store/tables/entries.ts';
 import { findArchivedSteps } from './archived-steps.ts';
-import { type ChargeKey, returnsForLateUsage as returnsSql } from './found-charges.ts';
+import { type ChargeKey, returnsForLateUsageSql } from './found-charges.ts';
 import { findGrantsById } from './grants.ts';
 import { findPurchase } from './purchases.ts';
 
@@ -149,7 +149,7 @@ const findReturned = (em: Em, { accountId, seq }: Entry) =>
     em,
     `seq < $2::bigint and seq > coalesce((
        select max(seq) from entries b where account_id = $1 and seq < $2::bigint
-         and not ${returnsSql('b')}), 0)`,
+         and not ${returnsForLateUsageSql('b')}), 0)`,
     [accountId, seq],
   );
 

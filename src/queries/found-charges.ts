@@ -62,7 +62,7 @@ const CONDITIONS: Readonly<Record<ChargeId['kind'], (placeholder: string) => str
 const match = entries.pick('accountId', 'seq', 'at', 'kind', 'caller', 'credits');
 
 /** Whether a row of entries returns credits for late usage: `content` has the time of that. */
-export const returnsForLateUsage = (row: string): string =>
+export const returnsForLateUsageSql = (row: string): string =>
   `(${row}.kind = ${kindCodes('REINSTATE')} and ${row}.content ->> 't' is not null)`;
 
 /** In the order of their first entries that have the id. `truncated`: more entries have it than were looked at. */
@@ -155,8 +155,8 @@ async function selectMatches(
      left join lateral (
        select s.seq as spending_seq, s.reservation_id as spending_reservation_id
        from entries s
-       where ${returnsForLateUsage('e')} and s.account_id = e.account_id and s.seq > e.seq
-         and not ${returnsForLateUsage('s')}
+       where ${returnsForLateUsageSql('e')} and s.account_id = e.account_id and s.seq > e.seq
+         and not ${returnsForLateUsageSql('s')}
        order by s.seq limit 1
      ) s on true
      order by e.at, e.seq, e.account_id collate "C"`,

@@ -1,9 +1,8 @@
 /** Which plan prices a month that began while the one before it was still open. */
 import type { Account } from '../ledger/account.ts';
 import type { Em } from '../pg/orm.ts';
-import { query } from '../pg/query.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import { kindCodes } from '../store/tables/codes.ts';
+import { loadPlansLeft } from '../store/load.ts';
 
 /**
  * The last postpaid plan that the account has had since `from`, the beginning of a month; null: it had none.
@@ -20,12 +19,7 @@ export async function postpaidPlanSince(
   const isPostpaid = async (id: string) =>
     (await catalogue.findPlan(id, lastAt))?.terms.terms.overage != null;
   if (await isPostpaid(planId)) return planId;
-  const changes = await query<{ previous_plan_id: string }>(
-    em,
-    `select previous_plan_id from entries
-     where account_id = $1 and seq > $2 and kind = ${kindCodes('PLAN_CHANGE')} order by seq desc`,
-    [accountId, beforeSeq],
-  );
-  for (const { previous_plan_id: id } of changes) if (await isPostpaid(id)) return id;
+  const left = await loadPlansLeft(em, [{ accountId, key: beforeSeq }]);
+  for (const { planId: id } of left.get(accountId) ?? []) if (await isPostpaid(id)) return id;
   return null;
 }

@@ -1,7 +1,7 @@
 /** Reservations of all accounts, oldest first. */
 import type { Reservation } from '../ledger/reservation.ts';
 import { fromMillis, millis } from '../pg/millis.ts';
-import type { Em } from '../pg/orm.ts';
+import { type Em, IsolationLevel } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 import type { Row } from '../pg/table.ts';
 import type { AccountScope } from '../policy/permissions.ts';
@@ -39,7 +39,14 @@ export type StuckPage = {
 /** Rows that one page passes over. */
 const PASSED_MAX = 20_000;
 
-export async function findStuckReservations(em: Em, page: StuckQuery): Promise<StuckPage> {
+/** In one snapshot: where some end between the two reads, the page would seem to pass over more than it has. */
+export const findStuckReservations = (em: Em, page: StuckQuery): Promise<StuckPage> =>
+  em.transactional((snapshot) => findPage(snapshot, page), {
+    isolationLevel: IsolationLevel.REPEATABLE_READ,
+    readOnly: true,
+  });
+
+async function findPage(em: Em, page: StuckQuery): Promise<StuckPage> {
   const { expiringBy, scope, caller, limit } = page;
   const range = rangeOf(page);
   const where = new Conditions(['true'], range.parameters);

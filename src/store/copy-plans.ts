@@ -8,7 +8,7 @@ import { rateCards } from './tables/rate-cards.ts';
 
 const TABLES = [plans, planVersions, rateCards];
 
-export async function hasPlans(em: Em): Promise<boolean> {
+async function hasPlans(em: Em): Promise<boolean> {
   return (await query(em, 'select from plans limit 1', [])).length > 0;
 }
 

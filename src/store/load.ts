@@ -9,6 +9,7 @@ import type { Grant } from '../ledger/grant.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
+import type { PlanLeft } from '../ledger/statement-closing.ts';
 import { binaryArray, type Element, type ElementType } from '../pg/binary-array.ts';
 import { fromMillis, millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
@@ -164,6 +165,38 @@ type Readable<Domain> = {
   readonly selectList: string;
   readonly read: (row: Row) => Domain;
 };
+
+/** The plans that accounts have left since the entry of each key, the newest first. */
+export async function loadPlansLeft(
+  em: Em,
+  since: readonly RowKey<bigint>[],
+): Promise<ReadonlyMap<string, readonly PlanLeft[]>> {
+  const rows = await query<{ account_id: string; seq: string; previous_plan_id: string }>(
+    em,
+    `select e.account_id, e.seq, e.previous_plan_id
+     from unnest($1::text[], $2::bigint[]) as k(account_id, seq)
+     join entries e on e.account_id = k.account_id and e.seq > k.seq and e.kind = ${kindCodes('PLAN_CHANGE')}
+     order by e.seq desc`,
+    keyArrays('bigint', since),
+  );
+  const left = rows.map(({ account_id, seq, previous_plan_id: planId }) => ({
+    ...{ accountId: account_id, seq: BigInt(seq), planId },
+  }));
+  return Map.groupBy(left, ({ accountId }) => accountId);
+}
+
+/** When the first entry of each account was recorded. Without those of which it is archived. */
+export async function loadFirstEntryTimes(
+  em: Em,
+  accountIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const rows = await query<{ account_id: string; at: number }>(
+    em,
+    `select account_id, ${millis('at')} from entries where account_id = any($1::text[]) and seq = 1`,
+    [texts(accountIds)],
+  );
+  return new Map(rows.map(({ account_id, at }) => [account_id, at]));
+}
 
 /** The rows of a table whose account and `column` are one of the keys. */
 async function loadByKey<Domain, Key extends Element>(

@@ -18,7 +18,6 @@ import type { Em } from '../pg/orm.ts';
 import { findAccount } from '../queries/accounts.ts';
 import { computeStatement } from '../queries/compute-statement.ts';
 import { findDueAccounts } from '../queries/due-accounts.ts';
-import { postpaidPlanSince } from '../queries/month-plan.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { failSpan, refOf, type Tracing } from '../telemetry/tracing.ts';
 
@@ -59,8 +58,7 @@ export class StatementCloser {
       const month = monthEndingAt(account.timeZones, end);
       const statement = await computeStatement(em(), archive, catalogue, account, month);
       const { seq, lastAt } = account;
-      const nextPlanId = await postpaidPlanSince(em(), catalogue, account, end, statement.lastSeq);
-      const closing = { statement, dueAt, read: { seq, lastAt }, nextPlanId };
+      const closing = { statement, dueAt, read: { seq, lastAt } };
       const failure = await lanes.closeStatement(accountId, closing, cause);
       if (failure) throw failure;
       // The account's row tells whether it was closed, here or elsewhere, or must be read again.

@@ -19,7 +19,8 @@ export const returnsForLateUsage = ({ kind, usedAt }: Pick<Entry, 'kind' | 'used
 
 export class LateUsage {
   readonly #published: Windows;
-  readonly #account: Account;
+  /** When the account was opened, or imported. */
+  #since: number;
   readonly #grants: ReadonlyMap<bigint, Grant>;
   /** What the entries directly before returned, by grant. */
   #returned = new Map<bigint, bigint>();
@@ -37,7 +38,7 @@ export class LateUsage {
 
   constructor(published: Windows, account: Account, grants: ReadonlyMap<bigint, Grant>) {
     this.#published = published;
-    this.#account = account;
+    this.#since = account.openedAt;
     this.#grants = grants;
   }
 
@@ -45,6 +46,7 @@ export class LateUsage {
   apply(entry: Entry, report: Report) {
     const { kind, usedAt, reservationId } = entry;
     this.#spent = null;
+    if (entry.seq === 1n) this.#since = entry.at;
     if (!isOfAnother(entry)) this.#ofPlan = entry;
     if (kind === 'RESERVE') this.#reserved.set(reservationId ?? '', usedAt);
     if (usedAt !== null) this.#checkTime(entry, usedAt, report);
@@ -76,8 +78,8 @@ export class LateUsage {
   #checkTime(entry: Entry, usedAt: number, report: Report) {
     const { kind, at, planId, planVersion, reservationId } = entry;
     if (usedAt > at) return report(`is usage of ${instant(usedAt)}, which was to come`);
-    if (usedAt < this.#account.openedAt)
-      report(`is usage of ${instant(usedAt)}, before the account was opened`);
+    if (usedAt < this.#since)
+      report(`is usage of ${instant(usedAt)}, before the first entry of the account`);
     if (kind === 'COMMIT' && this.#reserved.get(reservationId ?? '') !== usedAt)
       report(`is usage of ${instant(usedAt)}, its reservation says otherwise`);
     // Of a commit the entry names the plan of its reservation, and not that of the account.

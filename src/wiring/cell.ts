@@ -50,7 +50,8 @@ export class RunningCell {
     return {
       ...calls,
       cell: this.name,
-      readMap: async () => await this.#follower?.read(),
+      // Of the only cell the probe asks whether accounts have left it.
+      readMap: async () => await (this.#follower ? this.#follower.read() : this.probe()),
       log,
       em,
       archive: this.work.archive,

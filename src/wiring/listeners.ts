@@ -8,13 +8,14 @@ import type { WebConsole } from '../console/web-console.ts';
 import { DayQuotas } from '../day-quotas.ts';
 import type { Payments } from '../payments/payments.ts';
 import type { FindImported } from '../payments/webhook-event.ts';
-import { startWebhookServer } from '../payments/webhook-server.ts';
+import { startWebhookServer, type WithPayments } from '../payments/webhook-server.ts';
 import { ALLOW_ALL } from '../policy/allow-all.ts';
 import type { PolicySource } from '../policy/policy-source.ts';
 import { RateLimits } from '../policy/rate-limits.ts';
 import { AnswerTime } from '../rpc/call/answer-time.ts';
 import type { AuditLog } from '../rpc/call/audit-log.ts';
 import { Authorization } from '../rpc/call/authorization.ts';
+import { serveInCell } from '../rpc/call/in-cell.ts';
 import { InFlightCalls } from '../rpc/call/in-flight-calls.ts';
 import { OpenStreams } from '../rpc/call/open-streams.ts';
 import { OverloadAnswer } from '../rpc/call/overload-answer.ts';
@@ -116,12 +117,13 @@ export async function startWebhooks(
 ) {
   const { STRIPE_WEBHOOK_SECRET: secrets, STRIPE_WEBHOOK_TOLERANCE_S: toleranceS } = config;
   if (!secrets || !stripe) return null;
-  const paymentsOf = (accountId: string) => cells.of(accountId).payments as Payments;
+  const withPayments: WithPayments = (accountId, use) =>
+    serveInCell({ cells }, accountId, ({ payments }) => use(payments as Payments));
   const clock = clockOfAny(cells);
   return await startWebhookServer(
     {
       stripe,
-      paymentsOf,
+      withPayments,
       findImported: findImportedIn(cells),
       secrets: secrets.split(','),
       toleranceS,
@@ -142,7 +144,8 @@ const findImportedIn =
       const found = await payments?.findImported(paymentIntentId);
       if (found) return found;
     }
-    // It throws while a cell is missing: the purchase can be there.
+    // They throw while a cell is missing: the purchase can be there.
+    cells.assertWhole();
     cells.all();
     return null;
   };

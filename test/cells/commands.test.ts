@@ -75,6 +75,20 @@ test('a cell that lacks what others have published is named, and gets all of it 
     exitCode: 1,
     lines: ['cell two has not published metered version 1, rate card 2, and another cell has'],
   });
+  const file = join(directory, 'metered.yaml');
+  const gets = 'cell two gets metered version 1, rate card 2';
+  expect(await run('plans', 'publish', file, '--dry-run')).toEqual({
+    exitCode: 0,
+    lines: [gets, 'metered: no change', 'dry run: nothing was published'],
+  });
+  expect(await run('plans', 'publish', file)).toEqual({
+    exitCode: 0,
+    lines: [gets, 'metered: no change'],
+  });
+  expect(await run('plans', 'publish', file)).toEqual({
+    exitCode: 0,
+    lines: ['metered: no change', 'nothing to publish'],
+  });
   expect(await publish(PLAN(3))).toMatchObject({ exitCode: 0 });
   const [first, second] = await rateCards();
   expect(first).toHaveLength(3);

@@ -157,6 +157,7 @@ export class AccountStore {
       refundables,
       budgetCounters: this.#counters(commands, reservations, refundables, at),
       nextReservationExpiry: due ? earliest(others.map(({ expiresAt }) => expiresAt)) : null,
+      firstEntryAt: usedAt.length > 0 ? (this.entries[0]?.at ?? at) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
       ['Purchase', 'StartTopUp', 'ImportAccount'].includes(this.#currentCommand?.kind ?? '')
@@ -187,7 +188,13 @@ export class AccountStore {
       customPacks: [...this.customPacks.values()],
       loadedUpTo: null,
     };
-    const more = { plans, refundables: [], budgetCounters: null, nextReservationExpiry: null };
+    const more = {
+      plans,
+      refundables: [],
+      budgetCounters: null,
+      nextReservationExpiry: null,
+      firstEntryAt: null,
+    };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
   }
 

@@ -256,6 +256,7 @@ export function book(
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: null,
+      firstEntryAt: null,
       loadedUpTo: null,
       ...change,
       account: withSums(change.account ?? account(), grants),
@@ -311,6 +312,7 @@ export function inLaterUnit(before: Book, laterMs: number): Book {
     refundables: [...refundables.values()],
     budgetCounters: structuredClone(before.budgetCounters),
     nextReservationExpiry,
+    firstEntryAt: before.firstEntryAt,
     loadedUpTo: null,
   };
   return new Book(loaded, now + laterMs, newId);

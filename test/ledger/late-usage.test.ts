@@ -2,11 +2,14 @@
 import { describe, expect, test } from 'vitest';
 import { Failure } from '../../src/failure.ts';
 import type { Terms } from '../../src/pricing/plan.ts';
-import type { AccountStore } from './account-store.ts';
+import { auditStore } from '../verify/audit-store.ts';
+import { AccountStore } from './account-store.ts';
 import {
   at,
   charge,
   grantCredits,
+  importAccount,
+  importedGrant,
   move,
   open,
   pages,
@@ -140,6 +143,44 @@ describe('usage can be late', () => {
     ]);
     closeMonth(store, '2026-02-04');
     expect([dueOf(store), store.account.statementPlanId]).toEqual([at('2026-03-04'), 'other']);
+  });
+
+  const byCharge = (usedAt: string) => late(1n, usedAt);
+  const byReserve = (usedAt: string) => reserve(1n, { usedAt: at(usedAt) });
+  test.each([
+    ['a charge', 'prepaid', LATE, byCharge],
+    ['a reservation', 'prepaid', LATE, byReserve],
+    ['a charge', 'postpaid', POSTPAID, byCharge],
+    ['a reservation', 'postpaid', POSTPAID, byReserve],
+  ])('not before an import, which says what was used before: by %s, %s', (_, _kind, terms, use) => {
+    const opening = importAccount({ grants: [importedGrant(100n)] });
+    const refused = {
+      reason: 'LATE_USAGE_NOT_ALLOWED',
+      metadata: { earliest: '2026-01-20T00:00:00.000Z' },
+    };
+    const store = new AccountStore(plan(terms), at('2026-01-20'), opening);
+    const { outcomes } = store.runGroup(at('2026-01-20'), [
+      opening,
+      use('2026-01-19T23:59:59.999Z'),
+    ]);
+    expect(outcomes[1]).toMatchObject(refused);
+    const { outcome: later } = store.run(at('2026-01-21'), use('2026-01-19T23:59:59.999Z'));
+    expect(later).toMatchObject(refused);
+    const { outcome } = store.run(at('2026-01-21'), use('2026-01-20'));
+    expect(outcome).not.toBeInstanceOf(Failure);
+  });
+
+  test('and an audit names an entry of usage before its import', () => {
+    const opening = importAccount({ grants: [importedGrant(100n)] });
+    const store = new AccountStore(plan(LATE), at('2026-01-20'), opening);
+    store.run(at('2026-01-20'), opening);
+    store.run(at('2026-01-21'), late(1n, '2026-01-20'));
+    const early = expect.stringContaining('before the first entry of the account');
+    expect(auditStore(store)).not.toContainEqual(early);
+    const altered = store.entries.map((entry) =>
+      entry.usedAt === null ? entry : { ...entry, usedAt: entry.usedAt - 1 },
+    );
+    expect(auditStore(store, altered)).toContainEqual(early);
   });
 
   test('and changes nothing where it is refused', () => {

@@ -54,7 +54,10 @@ export function closeMonth(store: AccountStore, now: string): boolean {
   const book = store.loadBook(at(now), []);
   closeStatement(
     book,
-    { statement: NO_STATEMENT, dueAt, read: { seq, lastAt }, nextPlanId: null },
+    { statement: NO_STATEMENT, dueAt, read: { seq, lastAt } },
+    store.entries
+      .flatMap(({ seq, previousPlanId: planId }) => (planId === null ? [] : { seq, planId }))
+      .toReversed(),
     origin,
   );
   store.saveBook(book);

@@ -4,9 +4,24 @@ import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/ledger/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { Statement } from '../../src/ledger/statement.ts';
-import { closeStatement, type StatementToClose } from '../../src/ledger/statement-closing.ts';
+import {
+  closeStatement,
+  type PlanLeft,
+  type StatementToClose,
+} from '../../src/ledger/statement-closing.ts';
 import { AccountStore } from './account-store.ts';
-import { at, charge, close, open, origin, plan, postpaid, refund, snapshotOf } from './fixtures.ts';
+import {
+  at,
+  charge,
+  close,
+  move,
+  open,
+  origin,
+  plan,
+  postpaid,
+  refund,
+  snapshotOf,
+} from './fixtures.ts';
 
 const FEBRUARY = at('2026-02-01');
 const MARCH = at('2026-03-01');
@@ -39,7 +54,6 @@ const statementToClose = (
   statement: statement(change),
   dueAt,
   read: { seq, lastAt },
-  nextPlanId: null,
 });
 
 function opened(terms = postpaid(100n)): AccountStore {
@@ -47,6 +61,12 @@ function opened(terms = postpaid(100n)): AccountStore {
   store.run(at('0s'), open());
   return store;
 }
+
+/** As a unit of work loads them. */
+const plansLeftBy = ({ entries }: AccountStore): readonly PlanLeft[] =>
+  entries
+    .flatMap(({ seq, previousPlanId: planId }) => (planId === null ? [] : { seq, planId }))
+    .toReversed();
 
 /** Closes a month of the stored account with a statement that was computed before. */
 function closeMonth(
@@ -56,7 +76,7 @@ function closeMonth(
 ) {
   const book = store.loadBook(now, []);
   settle(book, origin);
-  closeStatement(book, toClose, origin);
+  closeStatement(book, toClose, plansLeftBy(store), origin);
   store.saveBook(book);
   return [...book.changes.statements];
 }
@@ -112,8 +132,8 @@ describe('closing a month', () => {
     store.run(at('1h'), charge(9n));
     const read = statementToClose(store.account, FEBRUARY, { overage: 9n });
     const book = store.loadBook(FEBRUARY + 5, []);
-    closeStatement(book, read, origin);
-    closeStatement(book, read, origin);
+    closeStatement(book, read, [], origin);
+    closeStatement(book, read, [], origin);
     expect([...book.changes.statements]).toEqual([{ ...read.statement, closedAt: FEBRUARY + 5 }]);
     expect(book.changes.events).toMatchObject([
       { type: 'statement.closed', data: { month: '2026-01', overage: '9' } },
@@ -161,7 +181,7 @@ describe('closing a month', () => {
     const { now, toClose } = given(store);
     const book = store.loadBook(now, []);
     const before = snapshotOf(book);
-    closeStatement(book, toClose, origin);
+    closeStatement(book, toClose, [], origin);
     expect(snapshotOf(book)).toEqual(before);
   });
 
@@ -172,6 +192,47 @@ describe('closing a month', () => {
     store.run(FEBRUARY + 1, charge(1n));
     expect(closeMonth(store, FEBRUARY + 2, toClose)).toHaveLength(1);
     expect(store.account.overage).toBe(2n);
+  });
+
+  describe('prices the next one by the last postpaid plan of it', () => {
+    const plans = (store: AccountStore) => {
+      store.otherPlans.set('cheap', { ...plan(postpaid(7n)), planId: 'cheap' });
+      store.otherPlans.set('prepaid', { ...plan(), planId: 'prepaid' });
+    };
+
+    test.each([
+      ['that the account had before it was read', [move('cheap'), move('prepaid')], [], 'cheap'],
+      ['that it has left since', [], [move('cheap'), charge(5n), move('prepaid')], 'cheap'],
+      [
+        'that it has come to and left since',
+        [move('prepaid')],
+        [move('cheap'), charge(5n), move('prepaid')],
+        'cheap',
+      ],
+      ['under which it was closed since', [], [move('cheap'), charge(5n), close()], 'cheap'],
+      ['that it had when the month began', [], [move('prepaid')], 'test'],
+    ])('%s', (_, before, since, expected) => {
+      const store = opened();
+      plans(store);
+      store.run(FEBRUARY, charge(1n));
+      for (const command of before) store.run(FEBRUARY + 1, command);
+      const toClose = statementToClose(store.account, FEBRUARY, { lastSeq: 1n });
+      for (const command of since) store.run(FEBRUARY + 2, command);
+      expect(closeMonth(store, FEBRUARY + 3, toClose)).toHaveLength(1);
+      expect(dueOf(store)).toEqual([MARCH, expected]);
+    });
+
+    test('that it leaves in the unit of work that closes the month', () => {
+      const store = opened();
+      plans(store);
+      store.run(FEBRUARY, charge(1n));
+      const toClose = statementToClose(store.account, FEBRUARY, { lastSeq: 1n });
+      const commands = [move('cheap'), move('prepaid')];
+      const book = store.loadBook(FEBRUARY + 1, commands);
+      for (const command of commands) store.decide(book, command);
+      closeStatement(book, toClose, [], origin);
+      expect(book.account.statementPlanId).toBe('cheap');
+    });
   });
 
   test('of a closed account ends with the month in which it was closed', () => {

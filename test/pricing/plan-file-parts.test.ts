@@ -312,11 +312,11 @@ describe('invalid money, validities and durations are errors', () => {
       'expiring_notice: 400d',
       'terms.expiring_notice: must be a length of time such as 15m or 24h, from 0s to 366d',
     ],
-    ...['0s', '23h', '26d', '3 days'].map((length): [string, string, string, string] => [
+    ...['0s', '23h', '1439m', '26d', '3 days'].map((length): [string, string, string, string] => [
       `late usage of ${length}`,
       'late_usage: 3d',
       `late_usage: ${length}`,
-      'terms.late_usage: must be a length of time such as 3d or 48h, from 1d to 25d',
+      'terms.late_usage: must be a length of time such as 15m or 24h, from 1d to 25d',
     ]),
     [
       'a time zone that is none',

@@ -258,6 +258,25 @@ test('in shadow mode nothing returns, and it is no overage of the month that run
   expect((await entries()).map(({ kind }) => kind)).not.toContain(Entry_Kind.REINSTATE);
 });
 
+test('of an imported account usage can be as late as its import', async () => {
+  const importedAt = at('03-10T12:00');
+  scrip.setNow(importedAt.getTime());
+  accountId = 'imported';
+  const month = { month: '2031-03', overage: 20n, usage: [] };
+  const opening = { planId: 'late', openedAt: at('01-05T00:00'), system: 'billing-v1', month };
+  await scrip.accounts.importAccount({ accountId, requestId: requestId(), ...opening });
+  scrip.setNow(at('03-11T12:00').getTime());
+  const before = at('03-10T11:00');
+  const refused = {
+    reason: 'LATE_USAGE_NOT_ALLOWED',
+    metadata: { earliest: importedAt.toISOString() },
+  };
+  expect(await errorOf(use(1n, before))).toMatchObject(refused);
+  const job = { accountId, requestId: requestId(), credits: 1n, usedAt: before };
+  expect(await errorOf(scrip.billing.reserve(job))).toMatchObject(refused);
+  expect((await use(1n, importedAt)).balance).toMatchObject({ overage: 21n });
+});
+
 test('a reservation takes most of an allowance that expired as a whole', async () => {
   scrip.setNow(at('08-10T12:00').getTime());
   accountId = await scrip.open('late');

@@ -49,3 +49,33 @@ test.each([
   ]);
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
 });
+
+test('one that comes to a plan and leaves it in one Batch, before the month of before is closed, is billed by it', async () => {
+  scrip.setNow(Date.UTC(2031, 0, 10));
+  const accountId = await scrip.open('dear');
+  await scrip.billing.charge({ ...request(accountId), credits: 10n });
+  scrip.setNow(Date.UTC(2031, 1, 1, 0, 0, 1));
+  const moveTo = (planId: string) => ({
+    mutation: {
+      $case: 'moveAccount' as const,
+      value: { ...request(accountId), planId, reason: 'a test' },
+    },
+  });
+  const charge = {
+    mutation: { $case: 'charge' as const, value: { ...request(accountId), credits: 5n } },
+  };
+  const mutations = [moveTo('cheap'), charge, moveTo('verts')];
+  const { results } = await scrip.billing.batch({ mutations, atomic: true });
+  expect(results.map(({ result }) => result?.$case)).toEqual([
+    'moveAccount',
+    'charge',
+    'moveAccount',
+  ]);
+  scrip.setNow(Date.UTC(2031, 2, 1));
+  const { statements } = await scrip.statements.listStatements({ accountId });
+  expect(statements.map(({ month, planId }) => ({ month, planId }))).toEqual([
+    { month: '2031-02', planId: 'cheap' },
+    { month: '2031-01', planId: 'dear' },
+  ]);
+  expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+});

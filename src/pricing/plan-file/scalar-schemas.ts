@@ -1,9 +1,9 @@
 /** The schemas of a plan file's scalars: numbers, texts, names, durations, money, instants. */
 import { z } from 'zod';
 import { parseMoney } from '../money.ts';
-import { LATE_USAGE_MAX_MS, MAX_CREDITS, type Money, type Validity } from '../plan.ts';
+import { MAX_CREDITS, type Money, type Validity } from '../plan.ts';
 import { canonicalTimeZone } from '../time-zone.ts';
-import { MAX_DURATION_MS, parseDuration } from './duration.ts';
+import { formatDuration, MAX_DURATION_MS, parseDuration } from './duration.ts';
 import { asMapping } from './validation-error.ts';
 import { parseValidity } from './validity.ts';
 
@@ -83,34 +83,18 @@ export const attributeValue = z
   .meta({ form: '1 to 64 characters on one line' });
 
 /** Milliseconds, from a duration such as 15m. */
-export const durationMs = (minMs: number) =>
-  z
+export const durationMs = (minMs: number, maxMs = MAX_DURATION_MS) => {
+  const range = `from ${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+  return z
     .string()
     .transform((value, context) => {
       const lengthMs = parseDuration(value);
-      if (lengthMs !== null && lengthMs >= minMs) return lengthMs;
-      const days = MAX_DURATION_MS / 86_400_000;
-      context.addIssue(
-        `must be a length of time such as 15m or 24h, from ${minMs / 1000}s to ${days}d`,
-      );
+      if (lengthMs !== null && lengthMs >= minMs && lengthMs <= maxMs) return lengthMs;
+      context.addIssue(`must be a length of time such as 15m or 24h, ${range}`);
       return z.NEVER;
     })
-    .meta({
-      form: `a length of time such as \`15m\`; \`s\`, \`m\`, \`h\` or \`d\`, from ${minMs / 1000}s`,
-    });
-
-const DAY_MS = 86_400_000;
-
-/** How late usage can be. A window of less than a day could not be told from a change of zone data. */
-export const lateUsage = z
-  .string()
-  .transform((value, context) => {
-    const lengthMs = parseDuration(value);
-    if (lengthMs !== null && lengthMs >= DAY_MS && lengthMs <= LATE_USAGE_MAX_MS) return lengthMs;
-    context.addIssue('must be a length of time such as 3d or 48h, from 1d to 25d');
-    return z.NEVER;
-  })
-  .meta({ form: 'a length of time such as `3d`; `h` or `d`, from 1d to 25d' });
+    .meta({ form: `a length of time such as \`15m\`; \`s\`, \`m\`, \`h\` or \`d\`, ${range}` });
+};
 
 export const money = z
   .string()

@@ -1,7 +1,7 @@
 /** The schema of a plan's terms and packs, for the YAML of plan files and for stored JSON. */
 import { z } from 'zod';
 import type { LowBalanceLevel } from '../low-balance-level.ts';
-import type { Pack, Terms } from '../plan.ts';
+import { LATE_USAGE_MAX_MS, type Pack, type Terms } from '../plan.ts';
 import { allowanceSchema } from './allowance-schema.ts';
 import { levelsSchema } from './level-schema.ts';
 import { overageSchema } from './overage-schema.ts';
@@ -9,7 +9,6 @@ import {
   durationMs,
   type Integers,
   id,
-  lateUsage,
   money,
   text,
   timeZone,
@@ -18,6 +17,8 @@ import {
 
 /** Amounts in terms are far below the largest int64, so that sums over an account fit as well. */
 const TERM_CREDITS_MAX = 1_000_000_000_000_000n;
+
+const DAY_MS = 86_400_000;
 
 export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
   z
@@ -62,7 +63,8 @@ export const termsSchema = (integers: Integers): z.ZodType<Terms> =>
         .describe(
           'Whether later credits first pay what the account owes: usage beyond a reservation of the policy TAKE, and spent credits whose money was taken back. false: it is shown, and stays.',
         ),
-      late_usage: lateUsage
+      // A window of less than a day could not be told from a change of zone data.
+      late_usage: durationMs(DAY_MS, LATE_USAGE_MAX_MS)
         .default(0)
         .describe(
           'How long after its use usage can be charged with `used_at`, to the month in which it happened, from 1d to 25d. Statements close so much later. Left out: not at all.',

@@ -50,14 +50,16 @@ export async function listAccounts(
       const page = toCellPage(rows, pageSize, keyOf);
       return { ...page, next: page.next ?? nextAfterId };
     },
-    compare: (one, other) => (one.accountId < other.accountId ? -1 : 1),
+    compare: (one, other) => compareIds(one.accountId, other.accountId),
     keyOf,
-    hasOneOrder: true,
+    compareKeys: compareIds,
     codec: AccountMessage,
     toMessage: (message) => message,
   });
   return { accounts: messages, nextPageToken };
 }
+
+const compareIds = (one: string, other: string): number => (one < other ? -1 : 1);
 
 const keyOf = ({ accountId }: AccountMessage): string => accountId;
 

@@ -70,7 +70,7 @@ export async function listShadowDecisions(
     },
     compare,
     keyOf,
-    hasOneOrder: true,
+    compareKeys: (one, other) => compare(parseKey(one), parseKey(other)),
     codec: ShadowDecisionMessage,
     toMessage: decisionMessage,
   });
@@ -84,7 +84,9 @@ function parseKey(key: string) {
   return { accountId, seq: BigInt(seq) };
 }
 
-function compare(one: StoredShadowDecision, other: StoredShadowDecision): number {
+type DecisionKey = Pick<StoredShadowDecision, 'accountId' | 'seq'>;
+
+function compare(one: DecisionKey, other: DecisionKey): number {
   if (one.accountId !== other.accountId) return one.accountId < other.accountId ? -1 : 1;
   return one.seq < other.seq ? -1 : 1;
 }

@@ -31,7 +31,7 @@ export async function streamHistory(
   _permitted: () => Permissions,
   call: CallRecord,
 ): Promise<void> {
-  const { em, archive, clock, tail, stopping, cells } = context;
+  const { em, archive, clock, tail, stopping, cells, readMap } = context;
   const { accountId, filter, from, to } = parseRequest(request);
   const first = await findFirst(context, accountId, request.afterSeq, call);
   if (first === null) throw accountNotFound(accountId);
@@ -48,8 +48,12 @@ export async function streamHistory(
     const newest = found.seq;
     cells.assertServed(accountId, context.cell);
     const isArchived = after <= found.archivedSeq;
-    if (after > newest || (hashAtAfter && !isArchived && !found.hashAt?.equals(hashAtAfter)))
+    if (after > newest || (hashAtAfter && !isArchived && !found.hashAt?.equals(hashAtAfter))) {
+      // The account may have left a moment ago: the database knows.
+      await readMap();
+      cells.assertServed(accountId, context.cell);
       throw positionLost(after, newest, `the account has no entry ${after}, or another one`);
+    }
     const last = to === null ? newest : await lastSeqBefore(em(), archive, accountId, to, newest);
     while (after < last && !ended.aborted) {
       const upToSeq =
@@ -75,11 +79,7 @@ export async function streamHistory(
       });
     const isComplete = to !== null && (last < newest || to <= clock.now());
     if (!request.follow || isComplete || cancelled.aborted) return;
-    await tail.waitBeyond(
-      accountId,
-      newest,
-      cells.isOne ? ended : AbortSignal.any([ended, cells.changing]),
-    );
+    await tail.waitBeyond(accountId, newest, AbortSignal.any([ended, cells.changing]));
   }
 }
 

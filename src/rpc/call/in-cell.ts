@@ -9,7 +9,7 @@ import type { ServiceContext, SharedContext } from '../service-context.ts';
  * be used where `serve` has failed and the account has left the cell meanwhile.
  */
 export function serveInCell<Result>(
-  { cells }: SharedContext,
+  { cells }: Pick<SharedContext, 'cells'>,
   accountId: string,
   serve: (context: ServiceContext) => Promise<Result>,
 ): Promise<Result> {
@@ -18,6 +18,11 @@ export function serveInCell<Result>(
   if (cells.isOne || accountId === '') return serve(cells.any());
   return serveUnlessMoved(cells.of(accountId), accountId, serve);
 }
+
+const NOT_FOUND: ReadonlySet<Failure['reason']> = new Set([
+  'ACCOUNT_NOT_FOUND',
+  'PURCHASE_NOT_FOUND',
+]);
 
 async function serveUnlessMoved<Result>(
   context: ServiceContext,
@@ -34,13 +39,13 @@ async function serveUnlessMoved<Result>(
   }
 }
 
-/** An account that is not found may have left a moment ago: the database knows. */
+/** An account that is not found may have left a moment ago, as may a purchase that a webhook names: the database knows. */
 async function assertServed(
   { cells, cell, readMap }: ServiceContext,
   accountId: string,
   failure: unknown,
 ): Promise<void> {
-  if (failure instanceof Failure && failure.reason === 'ACCOUNT_NOT_FOUND') await readMap();
+  if (failure instanceof Failure && NOT_FOUND.has(failure.reason)) await readMap();
   cells.assertServed(accountId, cell);
 }
 

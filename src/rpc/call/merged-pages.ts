@@ -1,8 +1,8 @@
 /**
  * Pages of lists over several cells. Every cell gives its rows in its own order, and the merged list keeps it: a page
  * token holds the key of each cell, so that no row is left out or shown twice, whatever the sort order of a database
- * is. Where all cells have one order, every cell has the key of the last row: accounts may have moved before the next
- * page. With one cell a token holds one key.
+ * is. Where all cells have one order, every cell has the key up to which the page shows all rows: accounts may have moved
+ * before the next page. With one cell a token holds one key.
  */
 import type { ServiceContext } from '../service-context.ts';
 import type { Codec } from './codec.ts';
@@ -37,8 +37,8 @@ export type MergedList<Row, Message> = {
   /** Below 0: the first row comes before the second one. */
   readonly compare: (one: Row, other: Row) => number;
   readonly keyOf: (row: Row) => string;
-  /** Whether a row has the same key in every cell, and the keys are in the order of `compare`. */
-  readonly hasOneOrder: boolean;
+  /** The same of keys, where a row has one key in every cell. Null: keys are those of a cell. */
+  readonly compareKeys: ((one: string, other: string) => number) | null;
   readonly codec: Codec<Message>;
   readonly toMessage: (row: Row) => Message;
 };
@@ -48,7 +48,7 @@ export async function mergedPage<Row, Message>(
   context: ServiceContext,
   merged: MergedList<Row, Message>,
 ): Promise<{ readonly messages: Message[]; readonly nextPageToken: string }> {
-  const { list, accountId, pageSize, read, compare, keyOf, hasOneOrder, codec, toMessage } = merged;
+  const { list, accountId, pageSize, read, keyOf, compareKeys, codec, toMessage } = merged;
   const { isOne, names } = context.cells;
   const after = isOne ? oneKey(context, merged) : keysOf(merged);
   const pages = await readInCells(context, accountId, async (cell) => ({
@@ -60,39 +60,57 @@ export async function mergedPage<Row, Message>(
   let bytes = 0;
   const heads = pages.map((page) => ({ ...page, at: 0 }));
   while (messages.length < pageSize) {
-    const first = firstOf(heads, compare);
+    const first = firstOf(heads, merged);
     if (!first) break;
     const message = toMessage(first.row);
     bytes += encodeMessage(codec, message).length;
     if (bytes > PAGE_BYTES_MAX && messages.length > 0) break;
     messages.push(message);
     const key = keyOf(first.row);
-    for (const cell of hasOneOrder ? names : [first.head.cell]) keys.set(cell, key);
+    for (const cell of compareKeys ? names : [first.head.cell]) keys.set(cell, key);
     first.head.at += 1;
   }
-  let isLast = true;
-  for (const { cell, rows, at, next } of heads) {
-    isLast &&= at === rows.length && next === null;
-    if (at === rows.length && next !== null) keys.set(cell, next);
-  }
+  const isLast = heads.every(({ rows, at, next }) => at === rows.length && next === null);
+  if (compareKeys) {
+    // Where no row comes before it, all rows up to it are shown.
+    const readUpTo = nearestEnd(heads, compareKeys);
+    if (readUpTo !== null && !firstOf(heads, merged))
+      for (const cell of names) keys.set(cell, readUpTo);
+  } else
+    for (const { cell, rows, at, next } of heads)
+      if (at === rows.length && next !== null) keys.set(cell, next);
   return { messages, nextPageToken: isLast ? '' : encodePageToken(list, formatKeys(keys, isOne)) };
 }
 
 type Head<Row> = CellPage<Row> & { readonly cell: string; at: number };
 
 /** The row that comes first; null: there is none, or it is not known, because a cell has more than was read. */
-function firstOf<Row>(
+function firstOf<Row, Message>(
   heads: readonly Head<Row>[],
-  compare: (one: Row, other: Row) => number,
+  { compare, compareKeys, keyOf }: MergedList<Row, Message>,
 ): { readonly head: Head<Row>; readonly row: Row } | null {
   let first: { readonly head: Head<Row>; readonly row: Row } | null = null;
   for (const head of heads) {
     const row = head.rows[head.at];
     if (row === undefined) {
-      if (head.next !== null) return null;
+      if (head.next !== null && !compareKeys) return null;
     } else if (!first || compare(row, first.row) < 0) first = { head, row };
   }
+  const readUpTo = compareKeys && nearestEnd(heads, compareKeys);
+  if (first && compareKeys && readUpTo !== null && compareKeys(keyOf(first.row), readUpTo) > 0)
+    return null;
   return first;
+}
+
+/** The key up to which every cell was read; null: all of them were read to their ends, or have rows that are not shown. */
+function nearestEnd(
+  heads: readonly Head<unknown>[],
+  compareKeys: (one: string, other: string) => number,
+): string | null {
+  const ends = heads.flatMap(({ rows, at, next }) =>
+    at === rows.length && next !== null ? next : [],
+  );
+  return ends.toSorted(compareKeys)[0] ?? null;
 }
 
 type Token = Pick<MergedList<unknown, unknown>, 'list' | 'pageToken' | 'keyPattern'>;

@@ -62,8 +62,7 @@ export async function listDeliveries(
     },
     compare: (one, other) => other.event.at - one.event.at,
     keyOf,
-    // Positions are those of a cell.
-    hasOneOrder: false,
+    compareKeys: null,
     codec: DeliveryMessage,
     toMessage: deliveryMessage,
   });

@@ -63,7 +63,8 @@ export async function streamEvents(
   // What an account did in the cell that it was in before is in that cell's events.
   const isInAll = !accountId || (!cells.isOne && cells.hasMoved);
   for (;;) {
-    const changing = cells.isOne ? null : cells.changing;
+    const { changing } = cells;
+    cells.assertWhole();
     if (accountId) cells.assertServed(accountId, context.cell);
     const found = cellsToRead(context, accountId, isInAll, request.follow);
     const newest = new Map<ServiceContext, bigint>();
@@ -85,8 +86,7 @@ export async function streamEvents(
       });
     if (!request.follow || cancelled.aborted) return;
     const isMissingCells = isInAll && found.length < cells.names.length;
-    const signal = changing && accountId ? AbortSignal.any([ended, changing]) : ended;
-    await waitBeyond(newest, signal, isMissingCells);
+    await waitBeyond(newest, AbortSignal.any([ended, changing]), isMissingCells);
   }
 }
 

@@ -64,15 +64,17 @@ export async function listStuckReservations(
       });
       return { rows: reservations, next: next && keyOf(next) };
     },
-    compare: (one, other) =>
-      one.createdAt - other.createdAt || (one.reservationId < other.reservationId ? -1 : 1),
+    compare,
     keyOf,
-    hasOneOrder: true,
+    compareKeys: (one, other) => compare(toPosition(one), toPosition(other)),
     codec: StuckReservation,
     toMessage: (reservation) => stuckReservationMessage(reservation, now),
   });
   return { reservations: messages, nextPageToken };
 }
+
+const compare = (one: AgePosition, other: AgePosition): number =>
+  one.createdAt - other.createdAt || (one.reservationId < other.reservationId ? -1 : 1);
 
 const keyOf = ({ createdAt, reservationId }: AgePosition): string =>
   `${createdAt} ${reservationId}`;
