@@ -1,53 +1,20 @@
 /** Charge: reserves and commits in one entry, for work that is done. */
 import { Failure } from '../../failure.ts';
-import { allocate } from '../allocation/allocate.ts';
-import { allocateLate } from '../allocation/allocate-late.ts';
 import type { Book } from '../book.ts';
-import { applyCounts, newJob, planCounts } from '../budget-counts.ts';
-import { addedBy } from '../budgeted-operations.ts';
-import { checkCallerLimits } from '../caller-limits.ts';
-import type { Labels, Origin } from '../entry.ts';
-import { reinstateExpired } from '../expired-allowances.ts';
-import { checkUsedAt } from '../late-usage.ts';
+import { applyCounts } from '../budget-counts.ts';
+import type { Origin } from '../entry.ts';
 import { toMoves } from '../moves.ts';
-import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
-import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { refuseNewWork } from '../suspension.ts';
+import { beginWork, type NewWork } from './new-work.ts';
 
-export type Charge = {
-  readonly kind: 'Charge';
-  readonly amount: RequestedAmount;
-  /** Null: the version in force now. */
-  readonly rateCardVersion: number | null;
-  readonly reference: string;
-  readonly labels: Labels;
-  readonly criticality: Criticality;
-  /** When the work was done; null: now. */
-  readonly usedAt: number | null;
-};
+export type Charge = NewWork & { readonly kind: 'Charge' };
 
 export function charge(book: Book, command: Charge, origin: Origin) {
   const refused = refuseNewWork(book);
   if (refused) return refused;
-  const { usedAt } = command;
-  const tooLate = checkUsedAt(book, usedAt);
-  if (tooLate) return tooLate;
-  const rateCard = chooseRateCard(book, command.rateCardVersion, usedAt);
-  if (rateCard instanceof Failure) return rateCard;
-  const priced = priceAmount(book, command.amount, rateCard);
-  if (priced instanceof Failure) return priced;
-  const overLimit = checkCallerLimits(book, priced.credits);
-  if (overLimit) return overLimit;
-  const paused = checkPauseFloor(book, command.criticality, priced.lines);
-  if (paused) return paused;
-  const counts = planCounts(book, newJob(book, command.labels, usedAt), addedBy(priced));
-  if (counts instanceof Failure) return counts;
-  const split =
-    usedAt === null
-      ? allocate(book, priced.credits, priced.lines)
-      : allocateLate(book, priced, usedAt, { holds: false });
-  if (split instanceof Failure) return split;
-  if (usedAt !== null) reinstateExpired(book, split, usedAt, origin);
+  const work = beginWork(book, command, origin, { holds: false });
+  if (work instanceof Failure) return work;
+  const { priced, rateCard, counts, split } = work;
 
   const entry = book.post(
     {
@@ -55,7 +22,7 @@ export function charge(book: Book, command: Charge, origin: Origin) {
       moves: toMoves(split, 'available', 'consumed'),
       credits: priced.credits,
       usages: priced.lines,
-      usedAt,
+      usedAt: command.usedAt,
       ...rateCard,
       reference: command.reference,
       labels: command.labels,

@@ -1,35 +1,21 @@
 /** Reserve: sets credits aside for a job that is about to run. */
 import { Failure } from '../../failure.ts';
-import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
-import { allocateLate } from '../allocation/allocate-late.ts';
+import { includesLimitedGrant } from '../allocation/allocate.ts';
 import { demandsByOperation, toDemands } from '../allocation/waterfall.ts';
 import type { Book } from '../book.ts';
-import { applyCounts, hasOperationBudget, newJob, planCounts } from '../budget-counts.ts';
-import { addedBy } from '../budgeted-operations.ts';
-import { checkCallerLimits } from '../caller-limits.ts';
-import type { Labels, Origin } from '../entry.ts';
-import { reinstateExpired } from '../expired-allowances.ts';
+import { applyCounts, hasOperationBudget } from '../budget-counts.ts';
+import type { Origin } from '../entry.ts';
 import { invalidField } from '../failures.ts';
-import { checkUsedAt } from '../late-usage.ts';
 import { toMoves } from '../moves.ts';
-import { type Criticality, checkPauseFloor } from '../pause-floor.ts';
-import { chooseRateCard, priceAmount, type RequestedAmount } from '../requested-amount.ts';
 import { entryFields, type OverCommitPolicy, type Reservation } from '../reservation.ts';
 import { refuseNewWork } from '../suspension.ts';
+import { beginWork, type NewWork } from './new-work.ts';
 
-export type Reserve = {
+export type Reserve = NewWork & {
   readonly kind: 'Reserve';
-  readonly amount: RequestedAmount;
   /** Null: the plan's default. */
   readonly ttlMs: number | null;
   readonly overCommitPolicy: OverCommitPolicy;
-  /** Null: the version in force now. */
-  readonly rateCardVersion: number | null;
-  readonly reference: string;
-  readonly labels: Labels;
-  readonly criticality: Criticality;
-  /** When the work was done; null: now. */
-  readonly usedAt: number | null;
 };
 
 export function reserve(book: Book, command: Reserve, origin: Origin) {
@@ -37,25 +23,10 @@ export function reserve(book: Book, command: Reserve, origin: Origin) {
   if (refused) return refused;
   const ttlMs = chooseTtl(book, command.ttlMs);
   if (ttlMs instanceof Failure) return ttlMs;
+  const work = beginWork(book, command, origin, { holds: true });
+  if (work instanceof Failure) return work;
   const { usedAt } = command;
-  const tooLate = checkUsedAt(book, usedAt);
-  if (tooLate) return tooLate;
-  const rateCard = chooseRateCard(book, command.rateCardVersion, usedAt);
-  if (rateCard instanceof Failure) return rateCard;
-  const priced = priceAmount(book, command.amount, rateCard);
-  if (priced instanceof Failure) return priced;
-  const overLimit = checkCallerLimits(book, priced.credits);
-  if (overLimit) return overLimit;
-  const paused = checkPauseFloor(book, command.criticality, priced.lines);
-  if (paused) return paused;
-  const counts = planCounts(book, newJob(book, command.labels, usedAt), addedBy(priced));
-  if (counts instanceof Failure) return counts;
-  const allocations =
-    usedAt === null
-      ? allocate(book, priced.credits, priced.lines)
-      : allocateLate(book, priced, usedAt, { holds: true });
-  if (allocations instanceof Failure) return allocations;
-  if (usedAt !== null) reinstateExpired(book, allocations, usedAt, origin);
+  const { priced, rateCard, counts, split: allocations } = work;
 
   const reservation: Reservation = {
     accountId: book.account.accountId,
