@@ -99,6 +99,7 @@ const INVALID: ReadonlySet<string> = new Set([
   'QUANTITY_OUT_OF_RANGE',
   'UNKNOWN_OPERATION',
   'RATE_CARD_VERSION_UNKNOWN',
+  'LATE_USAGE_NOT_ALLOWED',
 ]);
 
 test('in every scenario, only sheddable work below the floor is paused', () => {
