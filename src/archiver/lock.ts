@@ -1,5 +1,4 @@
 /** A cell is archived by one command at a time, and not while accounts leave it: their entries would stay in its files. */
-import { MOVE_TRIGGER } from '../cells/fence.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
 
@@ -13,13 +12,13 @@ export async function lockAsArchiver(em: Em): Promise<void> {
     `select pg_try_advisory_lock(${ARCHIVER_LOCK}) as locked`,
     [],
   );
-  // A killed move has lost its lock and left its triggers. scrip_archiver may not read slot_moves.
-  const triggers = await query(
+  // A killed move has lost its lock and left its row.
+  const moves = await query(
     em,
-    `select tgname from pg_trigger where tgrelid = 'accounts'::regclass and tgname = '${MOVE_TRIGGER}_insert'`,
+    'select m.move_id from slot_moves m join cells c on c.name = m.from_cell',
     [],
   );
-  if (triggers.length > 0)
+  if (moves.length > 0)
     throw new Error('slots of this cell are being moved: archive it once scrip cells check is ok');
   if (!lock?.locked)
     throw new Error('another archiver works on this database, or slots are being moved from it');

@@ -7,6 +7,3 @@ export const SLOT_MOVED = { code: '55000', constraint: 'slot_of_other_cell' } as
 /** Whether a unit of work was refused because one of its accounts is in another cell, or is being moved there. */
 export const isSlotMoved = (error: unknown): boolean =>
   constraintOf(error) === SLOT_MOVED.constraint;
-
-/** Prefix of the triggers of a move, which the source cell has until the move ends. */
-export const MOVE_TRIGGER = 'slot_move';

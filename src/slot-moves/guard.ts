@@ -7,10 +7,13 @@
  * and so begins when the last of them has ended.
  */
 import type pg from 'pg';
-import { MOVE_TRIGGER, SLOT_MOVED } from '../cells/fence.ts';
+import { SLOT_MOVED } from '../cells/fence.ts';
 import { MOVING_TABLES, type MovingTable } from './account-tables.ts';
 import { changeTable, inTransaction } from './session.ts';
 import { isInSlotsSql, slotSql } from './slots.ts';
+
+/** Prefix of the triggers of a move, which the source cell has until the move ends. */
+const MOVE_TRIGGER = 'slot_move';
 
 /** Tells the triggers that it is the move that writes. */
 export const BY_THE_MOVE = `set local scrip.moves_slots = 'yes'`;

@@ -42,6 +42,7 @@ export class Masks {
         .replaceAll(/20[23]\d-\d\d-\d\dT[\d:.-]+Z/g, (at) =>
           at.startsWith('2031') ? at : '<instant>',
         )
+        .replaceAll(/^(nothing to archive before )20(?:2[1-9]|[3-9]\d)-\d\d$/gm, '$1<month>')
         .replaceAll(/^(moved +)\d+[dhms].*$/gm, '$1<length>')
         .replaceAll(/-?\d+(\.\d+)? m?s\b(?! left)/g, '<time>')
         .replaceAll(/<time> (ahead of|behind)/g, '<time> from')

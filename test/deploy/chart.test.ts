@@ -5,12 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { parseCellsFile } from '../../src/cells/cells-file.ts';
 import { readConfig } from '../../src/config.ts';
 import { readPlanFiles } from '../../src/plan-files.ts';
 import { parsePolicyFile } from '../../src/policy/policy-file.ts';
-import { lint, render, resourcesOf, SETS, template, theOnly } from './chart.ts';
+import { problemOf } from '../cli/documented-commands.ts';
+import { codeOf } from '../docs/snippets.ts';
+import {
+  lint,
+  render,
+  resourcesOf,
+  SETS,
+  template,
+  theOnly,
+  type Set as ValueSet,
+} from './chart.ts';
 import { runTool } from './tools.ts';
 
 const run = promisify(execFile);
@@ -115,6 +125,16 @@ describe.runIf(inject('hasGo')).each(SETS)('with the values %s', (set) => {
     expect(names.every((name) => name.endsWith('-1'))).toBe(set === 'cloudnative-pg');
   });
 
+  test('an upgrade leaves no job that a rollback to it would run', async () => {
+    const jobs = resourcesOf(await render(set, '--is-upgrade')).filter(
+      ({ kind }) => kind === 'Job',
+    );
+    expect(jobs.map(({ metadata }) => metadata.annotations?.['helm.sh/hook'])).toEqual([
+      'pre-install,pre-upgrade',
+      'pre-install,pre-upgrade',
+    ]);
+  });
+
   test.skipIf(set === 'cloudnative-pg')('the policy is one', () => {
     const { data = {} } = theOnly(resources(), 'ConfigMap', '-policy');
     expect(parsePolicyFile('policy.yaml', data['policy.yaml'] ?? '')).not.toHaveProperty('errors');
@@ -200,15 +220,29 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     },
   );
 
-  test('renders the values of docs/deployment.md', async () => {
-    const page = await readFile(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
-    const [, values = ''] = /^```yaml\n(image: .*?)^```$/ms.exec(page) ?? [];
-    const folder = await inFolder({ 'values.yaml': values });
+  test('renders the values of docs/deployment.md, each part of them beside the first', async () => {
+    const yaml = codeOf('docs/deployment.md', 'yaml');
+    const [first = '', ...parts] = yaml.filter((text) => /^(image|secrets|archive):/.test(text));
+    const files = { 'values.yaml': first, ...Object.fromEntries(parts.entries()) };
+    const folder = await inFolder(files);
     const args = ['template', 'scrip', 'deploy/chart', '--kube-version', '1.34.0'];
-    const ran = await runTool('helm', [...args, '--values', join(folder, 'values.yaml')]);
+    const values = Object.keys(files).flatMap((name) => ['--values', join(folder, name)]);
+    const ran = await runTool('helm', [...args, ...values]);
     expect(ran.code, ran.stderr).toBe(0);
     const names = resourcesOf(ran.stdout).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-    expect(names).toEqual(expect.arrayContaining(['Job scrip-migrate', 'Certificate scrip']));
+    expect(names).toEqual(
+      expect.arrayContaining([
+        ...['Job scrip-migrate', 'Certificate scrip'],
+        ...['Service scrip-webhooks', 'CronJob scrip-archive'],
+      ]),
+    );
+  });
+
+  test('its page names every value', async () => {
+    const read = (name: string) =>
+      readFile(join(import.meta.dirname, '../../deploy/chart', name), 'utf8');
+    const named = [...(await read('README.md')).matchAll(/`(\w+)[\w.]*`/g)].map(([, name]) => name);
+    expect(named).toEqual(expect.arrayContaining(Object.keys(parse(await read('values.yaml')))));
   });
 
   test('publishes the plan files that it is given', async () => {
@@ -249,23 +283,89 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     }
   });
 
-  test('gives the archive to those who read it: replicas and the audit', async () => {
+  test('gives the archive to replicas and the audit, which read it, and to the archiver', async () => {
     const all = resourcesOf(await render('production'));
     const podsOf = (kind: string) =>
       all
         .filter((each) => each.kind === kind)
         .map(({ spec }) => (spec.jobTemplate?.spec ?? spec).template.spec);
     const isArchive = ({ name }: { name: string }) => name === 'archive';
-    for (const pod of [...podsOf('Deployment'), ...podsOf('CronJob')]) {
-      const [{ env, volumeMounts }] = pod.containers;
+    const mounts = [...podsOf('Deployment'), ...podsOf('CronJob')].map((pod) => {
+      const [{ name, env, volumeMounts }] = pod.containers;
       const [folder] = env.filter(({ name }: { name: string }) => name === 'ARCHIVE_DIRECTORY');
-      const [mount] = volumeMounts.filter(isArchive);
-      expect(mount).toEqual({ name: 'archive', mountPath: folder.value, readOnly: true });
-      const claimName = 'scrip-archive';
-      expect(pod.volumes.find(isArchive).persistentVolumeClaim).toMatchObject({ claimName });
-    }
+      const [{ mountPath, readOnly = false }] = volumeMounts.filter(isArchive);
+      expect(mountPath).toBe(folder.value);
+      const { persistentVolumeClaim } = pod.volumes.find(isArchive);
+      expect(persistentVolumeClaim).toEqual({ claimName: 'scrip-archive' });
+      return [name, readOnly];
+    });
+    expect(mounts).toEqual([
+      ['scrip', true],
+      ['verify', true],
+      ['archive', false],
+    ]);
     for (const pod of podsOf('Job')) expect(pod.volumes.filter(isArchive)).toEqual([]);
-    expect(podsOf('CronJob')).toHaveLength(1);
+  });
+
+  test('archives on a schedule what is older than the months that stay', async () => {
+    const { spec } = theOnly(resourcesOf(await render('production')), 'CronJob', '-archive');
+    expect(spec).toMatchObject({
+      ...{ schedule: '23 2 3 * *', timeZone: 'Etc/UTC', concurrencyPolicy: 'Forbid' },
+    });
+    const [{ args }] = spec.jobTemplate.spec.template.spec.containers;
+    expect(args[0]).toBe('dist/cli/main.js');
+    expect(problemOf({ words: ['scrip', ...args.slice(1)], isMention: false })).toBe(null);
+  });
+
+  test.each<[ValueSet, unknown]>([
+    ['production', ['archiver-url']],
+    ['cells', ['archiver-url', 'archiver', 'archiver-url']],
+    // The owner is a member of the role.
+    ['cloudnative-pg', ['ca.crt']],
+  ])('the archiver has a login of its own, with the values %s', async (set, keys) => {
+    const all = resourcesOf(await render(set, ...ARCHIVING));
+    const pod = theOnly(all, 'CronJob', '-archive').spec.jobTemplate.spec.template.spec;
+    const [first, ...others] = pod.volumes.filter(
+      ({ name }: { name: string }) => !['cells', 'database-ca', 'archive'].includes(name),
+    );
+    expect(others).toEqual([]);
+    const secrets =
+      first.projected?.sources.map(({ secret }: { secret: SecretOfCell }) => secret) ??
+      ([first.secret] as const);
+    expect(secrets.map(({ items: [{ key }] }: SecretOfCell) => key)).toEqual(keys);
+  });
+
+  test.each([
+    ['without a volume', ['archive.volume=null'], /archive\.volume is required/],
+    ['without months that stay', ['archive.keepMonths=null'], /archive\.keepMonths is required/],
+    ['with no month that stays', ['archive.keepMonths=0'], /archive\/keepMonths/],
+    ['with a part of a month', ['archive.keepMonths=1.5'], /archive\/keepMonths/],
+    [
+      'to a volume that goes with its pod',
+      ['archive.volume.emptyDir.medium=Memory'],
+      /archive\.volume must outlive the pods/,
+    ],
+    [
+      'to a volume that is read only',
+      ['archive.volume.persistentVolumeClaim.readOnly=true'],
+      /archive\.volume must not be readOnly/,
+    ],
+  ])('refuses to archive %s', async (_, values, message) => {
+    const args = values.flatMap((value) => ['--set', value]);
+    const { code, stderr } = await template('production', ...args);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
+  });
+
+  test('names what Kubernetes takes, whatever the release is named', async () => {
+    const name = 'a'.repeat(53);
+    const args = ['template', name, 'deploy/chart', '--kube-version', '1.34.0'];
+    const values = ['--values', 'deploy/chart/ci/production-values.yaml'];
+    const { stdout } = await runTool('helm', [...args, ...values]);
+    const names = resourcesOf(stdout).flatMap(({ kind, metadata }) =>
+      kind === 'CronJob' ? [metadata.name.length] : [],
+    );
+    expect(names).toEqual([51, 52]);
   });
 
   test('starts replicas again when the cells change', async () => {
@@ -309,6 +409,11 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     expect(stderr).toMatch(message);
   });
 });
+
+const ARCHIVING = [
+  ...['schedule=0 0 1 * *', 'keepMonths=1'],
+  'volume.persistentVolumeClaim.claimName=scrip-archive',
+].flatMap((value) => ['--set', `archive.${value}`]);
 
 type SecretOfCell = { readonly items: readonly [{ readonly key: string; readonly path: string }] };
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connect } from '../../clients/typescript/src/index.ts';
 import { parseCellsFile } from '../../src/cells/cells-file.ts';
+import { problemOf } from '../cli/documented-commands.ts';
 import { createEmptyDatabase, execute } from '../postgres.ts';
 import { end, type Program, startProgram, startPublished } from '../process/replica.ts';
 import { ROOT, readByTool } from './tools.ts';
@@ -14,6 +15,7 @@ import { ROOT, readByTool } from './tools.ts';
 type Volume = { readonly type: string; readonly source: string; readonly target: string };
 type Service = {
   readonly image?: string;
+  readonly profiles?: readonly string[];
   readonly build?: { readonly context: string; readonly dockerfile: string };
   readonly command: readonly string[] | null;
   readonly environment?: Readonly<Record<string, string>>;
@@ -41,8 +43,8 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
   const service = (name: string): Service => services[name] as Service;
 
   test('has one database, two replicas, the jobs before them, and what observes them', () => {
-    const names = ['collector', 'grafana', 'migrate', 'plans', 'postgres', 'prometheus'];
-    expect(Object.keys(services).toSorted()).toEqual([...names, 'scrip', 'traces']);
+    const names = ['archive', 'collector', 'grafana', 'migrate', 'plans', 'postgres'];
+    expect(Object.keys(services).toSorted()).toEqual([...names, 'prometheus', 'scrip', 'traces']);
     expect(service('scrip').deploy?.replicas).toBe(2);
     const conditions = ['migrate', 'plans', 'scrip'].map((name) => service(name).depends_on);
     expect(conditions).toMatchObject([
@@ -50,6 +52,20 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
       { migrate: { condition: 'service_completed_successfully' } },
       { plans: { condition: 'service_completed_successfully' } },
     ]);
+  });
+
+  test('archives into the volume that replicas read, when it is told to', () => {
+    const { profiles, command, environment = {}, volumes = [] } = service('archive');
+    expect(profiles).toEqual(['archive']);
+    const [program, ...words] = command ?? [];
+    expect(program).toBe('dist/cli/main.js');
+    expect(problemOf({ words: ['scrip', ...words], isMention: false })).toBe(null);
+    const [written] = volumes;
+    expect(written).toMatchObject({ source: 'archive', target: environment['ARCHIVE_DIRECTORY'] });
+    expect(written).not.toHaveProperty('read_only');
+    const { environment: read, volumes: mounted } = service('scrip');
+    expect(read).toMatchObject({ ARCHIVE_DIRECTORY: written?.target });
+    expect(mounted).toContainEqual(expect.objectContaining({ ...written, read_only: true }));
   });
 
   test('names images by their version, and builds only its own', () => {
@@ -104,7 +120,9 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
     /** The variables of a service, with the paths that its volumes have on this machine. */
     function environmentOf(owner: string) {
       const place = (target: string, volumes: readonly Volume[]): string => {
-        const volume = volumes.find((each) => target.startsWith(each.target));
+        const volume = volumes.find(
+          (each) => each.type === 'bind' && target.startsWith(each.target),
+        );
         if (!volume) return target;
         const path = volume.source + target.slice(volume.target.length);
         return path.replace(`${ROOT}deploy/compose/`, `${folder}/`);
@@ -167,6 +185,7 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
       ['migrate', 'scrip'],
       ['plans', 'scrip'],
       ['scrip', 'scrip_service'],
+      ['archive', 'scrip_archive'],
     ])('gives %s both cells, as %s', (name, user) => {
       const { environment = {}, configs = [] } = project.services[name] ?? {};
       expect(environment).not.toHaveProperty('DATABASE_URL');
@@ -198,15 +217,17 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
     }
   });
 
-  test('its roles are what the first migration and the service need', async () => {
+  test('its roles are what migrations, the service and the archiver need', async () => {
     const url = await createEmptyDatabase(inject('postgresUrl'));
     const name = new URL(url).pathname.slice(1);
     const login = `service_${name.slice(-8)}`;
+    const archiver = `archive_${name.slice(-8)}`;
     const sql = readFileSync(`${ROOT}deploy/compose/roles.sql`, 'utf8');
-    // The role exists already where another database of this server was migrated.
+    // The roles exist already where another database of this server was migrated.
     const statements = sql
-      .replace(/^create role scrip_runtime nologin;$/m, '')
+      .replaceAll(/^create role scrip_(runtime|archiver) nologin;$/gm, '')
       .replace('scrip_service', login)
+      .replace('role scrip_archive login', `role ${archiver} login`)
       .replace('database scrip', `database ${name}`);
     await execute(url, statements);
     try {
@@ -214,13 +235,16 @@ describe.runIf(inject('hasGo'))('compose.yaml', () => {
         code: 0,
         stderr: '',
       });
-      const service = new URL(url);
-      Object.assign(service, { username: login, password: 'scrip' });
-      expect(await execute(service.href, 'select count(*)::int as accounts from accounts')).toEqual(
-        [{ accounts: 0 }],
-      );
+      const as = (username: string, sql: string) => {
+        const user = Object.assign(new URL(url), { username, password: 'scrip' });
+        return execute(user.href, sql);
+      };
+      expect(await as(login, 'select * from accounts')).toEqual([]);
+      for (const role of ['scrip_runtime', 'scrip_archiver'])
+        await as(archiver, `set role ${role}`);
+      await expect(as(login, 'set role scrip_archiver')).rejects.toThrow('permission denied');
     } finally {
-      await execute(url, `drop role ${login}`);
+      await execute(url, `drop role ${login}, ${archiver}`);
     }
   });
 });

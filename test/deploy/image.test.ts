@@ -1,7 +1,7 @@
 /** The image that deploy/Dockerfile describes serves calls with nothing but a database. It is replayed: see image.ts. */
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connect } from '../../clients/typescript/src/index.ts';
 import { freePort } from '../observability/free-port.ts';
@@ -50,6 +50,13 @@ describe.runIf(inject('hasGo'))('the image', () => {
     expect(words('ENTRYPOINT')).toEqual(['/scrip/node']);
     expect(words('CMD')).toEqual([...heap.split(' '), 'dist/main.js']);
     expect(steps.filter(({ name }) => name.toUpperCase() === 'RUN')).toEqual([]);
+  });
+
+  test('has a folder for the volume of the archive, which its user can write to', () => {
+    const owned = statSync(image.file('var/lib/scrip/archive'));
+    const code = statSync(image.file('scrip/dist'));
+    expect(owned.uid).toBe(process.getuid?.() === 0 ? Number(image.user.split(':')[0]) : code.uid);
+    expect([owned, code].map(({ mode }) => mode & 0o200)).toEqual([0o200, 0]);
   });
 
   test('has the Node of package-lock.json, and what that needs is in the base image', () => {
@@ -107,6 +114,11 @@ describe.runIf(inject('hasGo'))('the image', () => {
 
     const verified = await image.start(['dist/verify/main.js'], owner).ended;
     expect(verified.stdout).toMatch(/^verify: ok \(1 account/);
+    const archive = ['dist/cli/main.js', 'archive', '--keep-months', '1'];
+    const folder = { ARCHIVE_DIRECTORY: image.file('var/lib/scrip/archive') };
+    const archived = await image.start(archive, { ...owner, ...folder }).ended;
+    expect(archived).toMatchObject({ code: 0, stderr: '' });
+    expect(archived.stdout).toMatch(/^nothing to archive before \d{4}-\d{2}\n$/);
   });
 });
 

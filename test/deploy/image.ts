@@ -17,6 +17,7 @@ type Step = {
   readonly from?: string;
   readonly sources?: readonly string[];
   readonly target?: string;
+  readonly owner?: string;
   readonly variables?: Readonly<Record<string, string>>;
 };
 
@@ -30,6 +31,7 @@ export type Dockerfile = {
   }[];
 };
 
+const USER_OF_IMAGE = '65532:65532';
 /** That of the image, where the tests run as root. */
 const USER = process.getuid?.() === 0 ? { uid: 65_532, gid: 65_532 } : null;
 
@@ -42,6 +44,8 @@ export class Image {
   #root = '';
   #folder = '/';
   #words: Record<string, readonly string[]> = {};
+  /** Folders that are the user's own. */
+  #owned: string[] = [];
   #variables: Record<string, string> = {};
 
   constructor(dockerfile: Dockerfile) {
@@ -55,14 +59,16 @@ export class Image {
       this.#root = join(this.#home, name || 'image');
       this.#folder = '/';
       this.#words = {};
+      this.#owned = [];
       this.#variables = {};
       mkdirSync(this.#root);
       for (const step of steps) await this.#do(step);
     }
     makeReadOnly(this.#root);
+    for (const folder of this.#owned) this.#giveToUser(folder);
   }
 
-  async #do({ name, words = [], from, sources = [], target = '', variables = {} }: Step) {
+  async #do({ name, words = [], from, sources = [], target = '', owner, variables = {} }: Step) {
     switch (name.toUpperCase()) {
       case 'WORKDIR':
         this.#folder = words[0] ?? '/';
@@ -78,6 +84,8 @@ export class Image {
         for (const source of sources)
           if (from) this.#copy(join(this.#home, from, source), target);
           else this.#copyOfContext(source, target, sources.length > 1);
+        if (owner === USER_OF_IMAGE) this.#owned.push(target);
+        else if (owner) throw new Error(`the replay does not know ${owner}`);
         break;
       default:
         this.#words[name.toUpperCase()] = words;
@@ -90,6 +98,15 @@ export class Image {
   #make(folder: string) {
     mkdirSync(this.#path(folder), { recursive: true });
     if (USER) chownSync(this.#path(folder), USER.uid, USER.gid);
+  }
+
+  #giveToUser(folder: string) {
+    const root = this.#path(folder);
+    for (const name of ['.', ...globSync('**', { cwd: root })]) {
+      const path = join(root, name);
+      if (USER) chownSync(path, USER.uid, USER.gid);
+      chmodSync(path, lstatSync(path).mode | 0o200);
+    }
   }
 
   async #run(script: string) {

@@ -8,6 +8,7 @@ import {
   startEmbeddedPostgres,
 } from '../../src/embedded-postgres/embedded-postgres.ts';
 import { migrate } from '../../src/pg/migrate.ts';
+import { codeOf } from '../docs/snippets.ts';
 import { execute } from '../postgres.ts';
 import { render, resourcesOf, theOnly } from './chart.ts';
 import { ROOT } from './tools.ts';
@@ -49,6 +50,14 @@ test('the logins of the page', async () => {
   expect(await migrate(urlOf('scrip_owner', 'scrip'))).toContain('0001-baseline');
   const accounts = execute(urlOf('scrip_service', 'scrip'), 'select * from accounts');
   expect(await accounts).toEqual([]);
+  // That of the archiver comes after the migration.
+  const [archiver = ''] = codeOf('docs/archiving.md', 'sql');
+  await runAll(urlOf('scrip_owner', 'scrip'), archiver.replace('…', 'secret'));
+  for (const role of ['scrip_runtime', 'scrip_archiver'])
+    await execute(urlOf('scrip_archive', 'scrip'), `set role ${role}`);
+  await expect(execute(urlOf('scrip_service', 'scrip'), 'set role scrip_archiver')).rejects.toThrow(
+    'permission denied',
+  );
 });
 
 test.runIf(inject('hasGo'))('the owner of the cluster', async () => {
@@ -60,4 +69,6 @@ test.runIf(inject('hasGo'))('the owner of the cluster', async () => {
   expect(await migrate(url)).toContain('0001-baseline');
   // As every session of the service does.
   await execute(url, 'set role scrip_runtime');
+  // As the archiver, which works as the owner there.
+  await execute(url, 'set role scrip_archiver');
 });

@@ -28,10 +28,12 @@ test('it deletes entries, writes the tables of the archive, and reads what decid
     'SELECT on archive_files',
     'SELECT on archived_accounts',
     'SELECT on archived_requests',
+    'SELECT on cells',
     'SELECT on entries',
     'SELECT on reservations',
     'SELECT on roll_forward_positions',
     'SELECT on schema_migrations',
+    'SELECT on slot_moves',
     'SELECT on statements',
     'SELECT on usage_positions',
   ]);

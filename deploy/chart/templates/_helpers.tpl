@@ -1,5 +1,6 @@
+{{/* With "-archive" behind it, it has the 52 characters that the name of a CronJob may have. */}}
 {{- define "scrip.name" -}}
-{{- if contains "scrip" .Release.Name }}{{ .Release.Name | trunc 45 | trimSuffix "-" }}{{ else }}{{ printf "%s-scrip" .Release.Name | trunc 45 | trimSuffix "-" }}{{ end }}
+{{- if contains "scrip" .Release.Name }}{{ .Release.Name | trunc 44 | trimSuffix "-" }}{{ else }}{{ printf "%s-scrip" .Release.Name | trunc 44 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
 {{- define "scrip.selector" -}}
@@ -35,9 +36,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.transport.secret | default (printf "%s-tls" (include "scrip.name" .)) }}
 {{- end }}
 
-{{/* Jobs are hooks, but where the database is part of the release: it is made after hooks ran. */}}
+{{/*
+Jobs are hooks, which a rollback does not run again. Not so at the installation, where the database is part of the release: it
+is made after hooks ran.
+*/}}
+{{- define "scrip.areHooks" -}}
+{{- if or .Release.IsUpgrade (not .Values.database.cluster.enabled) }}true{{ end }}
+{{- end }}
+
 {{- define "scrip.hook" -}}
-{{- if not .root.Values.database.cluster.enabled }}
+{{- if include "scrip.areHooks" .root }}
 "helm.sh/hook": pre-install,pre-upgrade
 "helm.sh/hook-weight": {{ .weight | quote }}
 "helm.sh/hook-delete-policy": before-hook-creation,hook-succeeded
@@ -46,7 +54,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 
 {{/* The name of a job that is no hook has the revision: what a Job does cannot be changed. */}}
 {{- define "scrip.jobName" -}}
-{{ include "scrip.name" .root }}-{{ .job }}{{ if .root.Values.database.cluster.enabled }}-{{ .root.Release.Revision }}{{ end }}
+{{ include "scrip.name" .root }}-{{ .job }}{{ if not (include "scrip.areHooks" .root) }}-{{ .root.Release.Revision }}{{ end }}
 {{- end }}
 
 {{- define "scrip.podSecurity" -}}
@@ -63,7 +71,7 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* CELLS_FILE. The files that it names hold the URLs of the owners in jobs, and those of the service in replicas. */}}
+{{/* CELLS_FILE. The files that it names hold the URLs of the pod's login: owners, archivers, or the service. */}}
 {{- define "scrip.cellsFile" -}}
 cells:
   {{- range .Values.cells }}
@@ -78,13 +86,18 @@ cells:
   {{- end }}
 {{- end }}
 
-{{/* The database as its owner or as the service. The operator's secret has a URL without parameters. */}}
-{{- define "scrip.databaseEnv" -}}
+{{/* Whether the operator's secret has the URL, which is that of the owner. All may work as the owner. */}}
+{{- define "scrip.isOperatorsUrl" -}}
 {{- $database := .root.Values.database }}
+{{- if and $database.cluster.enabled (or (eq .as "owner") (not $database.secret.name)) }}true{{ end }}
+{{- end }}
+
+{{/* The database as its `owner`, `archiver` or `service`. The operator's secret has a URL without parameters. */}}
+{{- define "scrip.databaseEnv" -}}
 {{- if .root.Values.cells }}
 - name: CELLS_FILE
   value: /etc/scrip/cells/cells.yaml
-{{- else if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+{{- else if include "scrip.isOperatorsUrl" . }}
 - name: DATABASE_URI
   valueFrom: { secretKeyRef: { name: {{ include "scrip.cluster" .root }}-app, key: uri } }
 - name: DATABASE_URL
@@ -100,7 +113,7 @@ cells:
 {{- if .root.Values.cells }}
 - { name: cells, mountPath: /etc/scrip/cells, readOnly: true }
 - { name: cell-urls, mountPath: /etc/scrip/cell-urls, readOnly: true }
-{{- else if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+{{- else if include "scrip.isOperatorsUrl" . }}
 - { name: cluster-ca, mountPath: /etc/scrip/cluster-ca, readOnly: true }
 {{- else }}
 - { name: database, mountPath: /etc/scrip/database, readOnly: true }
@@ -119,12 +132,11 @@ cells:
   projected:
     defaultMode: 0440
     sources:
-      {{- $asOwner := .asOwner }}
+      {{- $key := printf "%sKey" .as }}
       {{- range .root.Values.cells }}
-      {{- $key := ternary (.ownerKey | default $database.secret.ownerKey) (.serviceKey | default $database.secret.serviceKey) $asOwner }}
-      - secret: { name: {{ .secret }}, items: [{ key: {{ $key }}, path: {{ .name }} }] }
+      - secret: { name: {{ .secret }}, items: [{ key: {{ get . $key | default (get $database.secret $key) }}, path: {{ .name }} }] }
       {{- end }}
-{{- else if and $database.cluster.enabled (or .asOwner (not $database.secret.name)) }}
+{{- else if include "scrip.isOperatorsUrl" . }}
 - name: cluster-ca
   secret: { secretName: {{ include "scrip.cluster" .root }}-ca, defaultMode: 0440, items: [{ key: ca.crt, path: ca.crt }] }
 {{- else }}
@@ -132,7 +144,7 @@ cells:
   secret:
     secretName: {{ $database.secret.name }}
     defaultMode: 0440
-    items: [{ key: {{ ternary $database.secret.ownerKey $database.secret.serviceKey .asOwner }}, path: url }]
+    items: [{ key: {{ get $database.secret (printf "%sKey" .as) }}, path: url }]
 {{- end }}
 {{- if $database.ca.secret }}
 - name: database-ca
@@ -140,8 +152,10 @@ cells:
 {{- end }}
 {{- end }}
 
-{{/* A pod that runs one command as the owner of the database. */}}
+{{/* A pod that runs one command, as the owner of the database unless `as` says otherwise. `archive`: it may "read" or "write" the files. */}}
 {{- define "scrip.jobPod" -}}
+{{- $as := .as | default "owner" -}}
+{{- $archive := and .archive .root.Values.archive.volume -}}
 metadata:
   labels:
     {{- include "scrip.labels" .root | nindent 4 }}
@@ -166,30 +180,30 @@ spec:
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       args: {{ toJson .args }}
       env:
-        {{- include "scrip.databaseEnv" (dict "root" .root "asOwner" true) | nindent 8 }}
+        {{- include "scrip.databaseEnv" (dict "root" .root "as" $as) | nindent 8 }}
         {{- if .withPlans }}
         - { name: PLANS_DIRECTORY, value: /etc/scrip/plans }
         {{- end }}
-        {{- if and .readsArchive .root.Values.archive.volume }}
+        {{- if $archive }}
         - { name: ARCHIVE_DIRECTORY, value: /var/lib/scrip/archive }
         {{- end }}
       resources: {{- toYaml .root.Values.jobResources | nindent 8 }}
       securityContext: {{- include "scrip.containerSecurity" .root | nindent 8 }}
       volumeMounts:
-        {{- include "scrip.databaseMounts" (dict "root" .root "asOwner" true) | nindent 8 }}
+        {{- include "scrip.databaseMounts" (dict "root" .root "as" $as) | nindent 8 }}
         {{- if .withPlans }}
         - { name: plans, mountPath: /etc/scrip/plans, readOnly: true }
         {{- end }}
-        {{- if and .readsArchive .root.Values.archive.volume }}
-        - { name: archive, mountPath: /var/lib/scrip/archive, readOnly: true }
+        {{- if $archive }}
+        - { name: archive, mountPath: /var/lib/scrip/archive{{ if eq .archive "read" }}, readOnly: true{{ end }} }
         {{- end }}
   volumes:
-    {{- include "scrip.databaseVolumes" (dict "root" .root "asOwner" true "cells" .cells) | nindent 4 }}
+    {{- include "scrip.databaseVolumes" (dict "root" .root "as" $as "cells" .cells) | nindent 4 }}
     {{- if .withPlans }}
     - name: plans
       configMap: { name: {{ .withPlans }} }
     {{- end }}
-    {{- if and .readsArchive .root.Values.archive.volume }}
+    {{- if $archive }}
     - name: archive
       {{- toYaml .root.Values.archive.volume | nindent 6 }}
     {{- end }}

@@ -2,9 +2,11 @@
 import pino from 'pino';
 import { archiveDirectoryOf } from '../../archive/archive-directory.ts';
 import { archive, assertEnded, planArchive } from '../../archiver/archiver.ts';
+import { databaseNow } from '../../archiver/candidates.ts';
 import type { CellAddress } from '../../cells/cells-file.ts';
 import { type Config, requireConfig } from '../../config.ts';
 import { findCells } from '../../find-database.ts';
+import { formatMonth } from '../../ledger/month.ts';
 import { connectAsArchiver, type Em } from '../../pg/orm.ts';
 import { entities } from '../../store/tables/index.ts';
 import { openCheckpoints } from '../../wiring/checkpoints.ts';
@@ -13,8 +15,8 @@ import { count, printLines, seconds } from '../print.ts';
 import { table } from '../table.ts';
 
 export type ArchiveCellsOptions = {
-  /** First moment of the first month that stays. */
-  readonly before: number;
+  /** First moment of the first month that stays, where the clock of the database says `now`. */
+  readonly firstKept: (now: number) => number;
   readonly dryRun: boolean;
   readonly cell: string | undefined;
   readonly partMax: number;
@@ -43,11 +45,12 @@ async function archiveCell(
   { url }: CellAddress,
   name: string | null,
   config: Config,
-  { before, dryRun, partMax }: ArchiveCellsOptions,
+  { firstKept, dryRun, partMax }: ArchiveCellsOptions,
 ): Promise<void> {
   const orm = await connectAsArchiver(url, entities);
   const em = (): Em => orm.em.fork();
   try {
+    const before = firstKept(await databaseNow(em()));
     await assertEnded(em(), before);
     if (dryRun) return await printPlan(em, before);
     const directory = archiveDirectoryOf(config.ARCHIVE_DIRECTORY ?? '', name);
@@ -75,8 +78,8 @@ async function archiveCell(
       const took = seconds(performance.now() - startedAt);
       printLines([
         files === 0
-          ? 'nothing to archive'
-          : `archived ${entries} entries in ${count(files, 'file')}, ${bytes} bytes, in ${took}`,
+          ? nothingBefore(before)
+          : `archived ${entries} entries before ${formatMonth(before)} in ${count(files, 'file')}, ${bytes} bytes, in ${took}`,
       ]);
     } finally {
       await checkpoints.close();
@@ -86,9 +89,12 @@ async function archiveCell(
   }
 }
 
+const nothingBefore = (before: number): string =>
+  `nothing to archive before ${formatMonth(before)}`;
+
 async function printPlan(em: () => Em, before: number): Promise<void> {
   const months = await planArchive(em, before);
-  if (months.length === 0) return printLines(['nothing to archive']);
+  if (months.length === 0) return printLines([nothingBefore(before)]);
   const rows = months.map(({ month, accounts, entries }) => [month, `${accounts}`, `${entries}`]);
   printLines(
     table(

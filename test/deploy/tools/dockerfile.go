@@ -33,6 +33,7 @@ type step struct {
 	From    string   `json:"from,omitempty"`
 	Sources []string `json:"sources,omitempty"`
 	Target  string   `json:"target,omitempty"`
+	Owner   string   `json:"owner,omitempty"`
 	// Of ENV.
 	Variables map[string]string `json:"variables,omitempty"`
 }
@@ -92,6 +93,7 @@ func stepOf(command instructions.Command) (step, error) {
 		read.Words = command.Ports
 	case *instructions.CopyCommand:
 		read.From, read.Sources, read.Target = command.From, command.SourcePaths, command.DestPath
+		read.Owner = command.Chown
 	case *instructions.EnvCommand:
 		read.Variables = map[string]string{}
 		for _, pair := range command.Env {
