@@ -5,6 +5,7 @@ import { Book } from '../ledger/book.ts';
 import type { BudgetCounters } from '../ledger/budget.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import { compareBurnOrder, type Grant } from '../ledger/grant.ts';
+import type { PlanLeft } from '../ledger/plans-left.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import type { RefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
@@ -30,9 +31,13 @@ export type Rows = {
   readonly budgetCounters: ReadonlyMap<string, BudgetCounters>;
   /** When the next reservation of an account expires that is not among these. */
   readonly nextExpiry: ReadonlyMap<string, number>;
+  /** The plans that an account has left since its newest statement, the newest first. */
+  readonly plansLeft: ReadonlyMap<string, readonly PlanLeft[]>;
   /** When the first entry of an account was recorded that is charged late usage. */
   readonly firstEntries: ReadonlyMap<string, number>;
 };
+
+const NO_PLANS_LEFT: readonly PlanLeft[] = [];
 
 /** The Books by account id. */
 export function assembleBooks(
@@ -66,6 +71,7 @@ export function assembleBooks(
       refundables: refundables.get(accountId) ?? [],
       budgetCounters: rows.budgetCounters.get(accountId) ?? null,
       nextReservationExpiry: rows.nextExpiry.get(accountId) ?? null,
+      plansLeft: rows.plansLeft.get(accountId) ?? NO_PLANS_LEFT,
       firstEntryAt: rows.firstEntries.get(accountId) ?? null,
     };
     books.set(accountId, new Book(loaded, now, newId(now)));

@@ -70,13 +70,13 @@ export function decideTask(
 }
 
 function close(
-  { books, plansLeft, isClockReliable }: LoadedUnit,
+  { books, isClockReliable }: LoadedUnit,
   { accountId, closing }: StatementClosing,
   trace: Trace,
 ): null | Failure {
   if (!isClockReliable) return clockUnreliable();
   const book = books.get(accountId);
-  if (book) closeStatement(book, closing, plansLeft.get(accountId) ?? [], trace);
+  if (book) closeStatement(book, closing, trace);
   return null;
 }
 
@@ -294,6 +294,7 @@ function openBook(
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: null,
+      plansLeft: [],
       firstEntryAt: now,
     },
     now,

@@ -22,8 +22,8 @@ export type GroupKeys = {
   readonly shadowAccounts: ReadonlySet<string>;
   /** When late work was done, by account: the earliest. Allowances of then may return. */
   readonly usedAt: ReadonlyMap<string, number>;
-  /** Accounts with a month to be closed, and its last entry. */
-  readonly closings: readonly RowKey<bigint>[];
+  /** Accounts with a month to be closed. */
+  readonly closings: ReadonlySet<string>;
 };
 
 /** Keys without repetition, in the order they came. */
@@ -39,8 +39,6 @@ class Keys<Key> {
   }
 }
 
-const NO_CLOSINGS: GroupKeys['closings'] = [];
-
 export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const reservations = new Keys<string>();
   const refundables = new Keys<bigint>();
@@ -52,10 +50,9 @@ export function keysOf(tasks: readonly SingleTask[]): GroupKeys {
   const erasedAccounts = new Set<string>();
   const shadowAccounts = new Set<string>();
   const usedAt = new Map<string, number>();
-  let closings: GroupKeys['closings'] = NO_CLOSINGS;
+  const closings = new Set<string>();
   for (const task of tasks) {
-    if (task.type === 'statement closing')
-      closings = [...closings, { accountId: task.accountId, key: task.closing.statement.lastSeq }];
+    if (task.type === 'statement closing') closings.add(task.accountId);
     if (!('command' in task)) continue;
     const { accountId, command } = task;
     switch (command.kind) {

@@ -6,6 +6,8 @@ import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Account } from '../ledger/account.ts';
 import type { BudgetCounters } from '../ledger/budget.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { PlanLeft } from '../ledger/plans-left.ts';
+import { isClosingBehind } from '../ledger/statement-closing.ts';
 import type { Em } from '../pg/orm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { findArchivedRequests } from '../store/find-archived-requests.ts';
@@ -50,7 +52,7 @@ const NO_COUNTERS: ReadonlyMap<string, BudgetCounters> = new Map();
 const NO_ACCOUNTS: ReadonlySet<string> = new Set();
 const NO_GRANTS: readonly Grant[] = [];
 const NO_TIMES: ReadonlyMap<string, number> = new Map();
-const NO_PLANS_LEFT: LoadedUnit['plansLeft'] = new Map();
+const NO_PLANS_LEFT: ReadonlyMap<string, readonly PlanLeft[]> = new Map();
 
 const mayBeShadowed = (accounts: readonly Account[], { shadowAccounts }: GroupKeys): boolean =>
   shadowAccounts.size > 0 || accounts.some(({ shadow }) => shadow !== null);
@@ -141,6 +143,7 @@ export async function loadUnit(
         )
       : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
+    plansLeft: await loadPlansLeftOf(em, all, keys, now),
     firstEntries:
       keys.usedAt.size > 0 ? await loadFirstEntryTimes(em, [...keys.usedAt.keys()]) : NO_TIMES,
   };
@@ -166,7 +169,6 @@ export async function loadUnit(
     archivedRequests: all.some(({ archivedSeq }) => archivedSeq !== null)
       ? await loadArchivedRequests(em, all, tasks)
       : NO_REQUEST_KEYS,
-    plansLeft: keys.closings.length > 0 ? await loadPlansLeft(em, keys.closings) : NO_PLANS_LEFT,
     unsettled: due.unsettled,
     waitingForClock: new Set(),
     lockedElsewhere,
@@ -174,6 +176,24 @@ export async function loadUnit(
     needsReload: lackingGrants(cached, reservations),
     needsGrants: new Set(),
   };
+}
+
+/** Of accounts whose month is closed now, and of those with a month to be closed that ended before the last one did. */
+async function loadPlansLeftOf(
+  em: Em,
+  accounts: readonly Account[],
+  { closings }: GroupKeys,
+  now: number,
+) {
+  const some = accounts.filter(
+    (account) =>
+      closings.has(account.accountId) || isClosingBehind(account, Math.max(now, account.lastAt)),
+  );
+  if (some.length === 0) return NO_PLANS_LEFT;
+  return await loadPlansLeft(
+    em,
+    some.map(({ accountId }) => accountId),
+  );
 }
 
 /**

@@ -2,7 +2,6 @@
 import type { CachedAccount } from '../account-cache/account-cache.ts';
 import type { Book } from '../ledger/book.ts';
 import type { Shadow } from '../ledger/shadow/shadow.ts';
-import type { PlanLeft } from '../ledger/statement-closing.ts';
 import type { PublishedPlan } from '../pricing/published-plan.ts';
 import type { StoredRequest } from '../store/load-requests.ts';
 
@@ -21,8 +20,6 @@ export type LoadedUnit = {
   readonly requests: Map<string, StoredRequest>;
   /** Request ids of archived entries, by `requestKey`. */
   readonly archivedRequests: ReadonlySet<string>;
-  /** Of accounts whose months are to be closed: the plans that they have left since, the newest first. */
-  readonly plansLeft: ReadonlyMap<string, readonly PlanLeft[]>;
   /** Accounts on which more has fallen due than one unit of work settles; nothing is decided on them. */
   readonly unsettled: ReadonlySet<string>;
   /** Whether what is due by time may be done. */

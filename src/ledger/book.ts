@@ -33,6 +33,7 @@ import { ALL_OPERATIONS, compareBurnOrder, type Grant, isLimited } from './grant
 import { beginMonth, countWhenUsed } from './month-overage.ts';
 import { payOwed, tellOfOwed } from './owed.ts';
 import { isSameMonth } from './periods/period.ts';
+import type { PlanLeft } from './plans-left.ts';
 import type { Purchase } from './purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
 import type { Reservation } from './reservation.ts';
@@ -114,6 +115,11 @@ export type LoadedAccount = {
   readonly budgetCounters: BudgetCounters | null;
   /** The soonest expiry of the active reservations that were not loaded; null if the account was not due. */
   readonly nextReservationExpiry: number | null;
+  /**
+   * The plans that the account has left since its newest statement, the newest first. Loaded while a month is due to be closed
+   * and another has begun since, and to close one.
+   */
+  readonly plansLeft: readonly PlanLeft[];
   /** When the first entry was recorded: see `checkUsedAt`. Null: no command charges late usage, or it is archived. */
   readonly firstEntryAt: number | null;
 };
@@ -140,6 +146,7 @@ export class Book {
   /** seq of the newest entry when the account was loaded. */
   loadedSeq: bigint;
   readonly nextReservationExpiry: number | null;
+  readonly plansLeft: readonly PlanLeft[];
   readonly firstEntryAt: number | null;
   /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
@@ -181,6 +188,7 @@ export class Book {
     this.budgetCounters = loaded.budgetCounters;
     this.loadedSeq = loaded.account.seq;
     this.nextReservationExpiry = loaded.nextReservationExpiry;
+    this.plansLeft = loaded.plansLeft;
     this.firstEntryAt = loaded.firstEntryAt;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;

@@ -19,6 +19,7 @@ export function copyBook(book: Book): Book {
     refundables: Array.from(book.refundables.values(), copyOf),
     budgetCounters: book.budgetCounters && copyCounters(book.budgetCounters, copyOf),
     nextReservationExpiry: book.nextReservationExpiry,
+    plansLeft: book.plansLeft,
     firstEntryAt: book.firstEntryAt,
   };
   const copy = new Book(loaded, book.now, book.newId);

@@ -7,7 +7,8 @@ import { monthToCloseEnd } from './account.ts';
 import { type Allocation, OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
 import { invalidField, lateUsageNotAllowed } from './failures.ts';
-import { isSameMonth, monthEndingAt } from './periods/period.ts';
+import { isSameMonth, monthAt, monthEndingAt } from './periods/period.ts';
+import { planBefore, plansLeftOf } from './plans-left.ts';
 import type { Reservation } from './reservation.ts';
 
 /** Why usage of then cannot be charged now; null: it can, or is of now. */
@@ -27,10 +28,17 @@ export function checkUsedAt(book: Book, usedAt: number | null): Failure | null {
 }
 
 /** The beginning of the oldest month that still takes usage of the account's plan. */
-function openSince({ account, now }: Book): number {
+function openSince(book: Book): number {
+  const { account, now } = book;
   const { statementDueAt, statementPlanId, planId, timeZones } = account;
   const end = monthToCloseEnd(account);
   if (end === null || statementDueAt === null) return account.openedAt;
+  const { from } = monthAt(timeZones, now);
+  // The month before waits for the statement of an earlier one.
+  if (end < from) {
+    const isOfPlan = planBefore(planId, plansLeftOf(book), from) === planId;
+    return isOfPlan ? monthEndingAt(timeZones, from).from : from;
+  }
   // A month that has ended is priced by the plan it ended under, and takes no usage of another.
   const isOver = statementDueAt <= now || (end <= now && statementPlanId !== planId);
   return isOver ? end : monthEndingAt(timeZones, end).from;

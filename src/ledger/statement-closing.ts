@@ -3,7 +3,8 @@ import { type Account, monthToCloseEnd } from './account.ts';
 import type { Book } from './book.ts';
 import { type Move, NO_GRANT, type Trace } from './entry.ts';
 import { setOverageBefore } from './month-overage.ts';
-import { isSameMonth, monthAt, periodFrom } from './periods/period.ts';
+import { isSameMonth, monthAt, type Period, periodFrom } from './periods/period.ts';
+import { type PlanLeft, planBefore, plansLeftOf, plansUntil } from './plans-left.ts';
 import type { Statement } from './statement.ts';
 
 /** Whether usage beyond grants is billed by statement. A closed account is not postpaid. */
@@ -52,6 +53,12 @@ export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) 
 export const isStatementDue = ({ statementDueAt }: Account, now: number): boolean =>
   statementDueAt !== null && statementDueAt <= now;
 
+/** Whether another month has ended since the one that is due to be closed. */
+export function isClosingBehind(account: Account, now: number): boolean {
+  const end = isStatementDue(account, now) ? monthToCloseEnd(account) : null;
+  return end !== null && end < monthAt(account.timeZones, now).from;
+}
+
 /** Schedules the statement of the month that contains `at`. */
 function scheduleStatement(book: Book, at: number) {
   const { account, plan } = book;
@@ -68,22 +75,17 @@ export type StatementToClose = {
   readonly read: Pick<Account, 'seq' | 'lastAt'>;
 };
 
-/** An entry by which the account left a plan. */
-export type PlanLeft = { readonly seq: bigint; readonly planId: string };
-
 /**
  * Closes a month exactly once and with every entry of it. Does nothing if another replica has closed it,
  * or if a replica whose clock is behind may have posted an entry into the month since it was read. Then
- * the entries must be read again. `plansLeft`: the plans that the account has left since the month ended, the newest first,
- * before this unit of work.
+ * the entries must be read again.
  */
 export function closeStatement(
   book: Book,
   { statement, dueAt, read }: StatementToClose,
-  plansLeft: readonly PlanLeft[],
   trace: Trace,
 ) {
-  const { account, plan } = book;
+  const { account, plan, plans } = book;
   const end = monthToCloseEnd(account);
   if (account.statementDueAt !== dueAt || end === null || book.now < dueAt) return;
   // Late usage is refused from the time when the statement is due, as entries of the month are from its end.
@@ -102,29 +104,25 @@ export function closeStatement(
   }
   if (account.overageBefore !== null && isSameMonth(account.timeZones, end, account.lastAt))
     setOverageBefore(book, null);
-  account.statementDueAt = moreMonthsFollow
-    ? periodFrom(account.timeZones, 'month', end).until + plan.terms.lateUsageMs
-    : null;
-  account.statementPlanId = postpaid
-    ? account.planId
-    : lastPostpaidPlan(book, end, statement.lastSeq, plansLeft);
+  const next = periodFrom(account.timeZones, 'month', end);
+  const left = plansLeftOf(book).filter(({ seq }) => seq > statement.lastSeq);
+  // It can have ended, too, and under another plan than the account has now.
+  const nextPlanId = planBefore(account.planId, left, next.until);
+  const { lateUsageMs } = plans.get(nextPlanId)?.terms.terms ?? plan.terms;
+  account.statementDueAt = moreMonthsFollow ? next.until + lateUsageMs : null;
+  account.statementPlanId = pricingPlan(book, left, next);
   book.changes.settings = true;
 }
 
-/** The last postpaid plan that the account has had since a month ended with the entry `lastSeq`; null: it had none. */
-function lastPostpaidPlan(
-  { account, plans, changes }: Book,
-  end: number,
-  lastSeq: bigint,
-  plansLeft: readonly PlanLeft[],
+/** The last postpaid plan that the account had in a month; null: it had none. `left`: the plans that it left since that began. */
+function pricingPlan(
+  { account, plans }: Book,
+  left: readonly PlanLeft[],
+  { from, until }: Period,
 ): string | null {
-  if (account.closedAt !== null && account.closedAt < end) return null;
-  const leftNow = changes.entries.flatMap(({ seq, previousPlanId: planId }) =>
-    planId === null ? [] : { seq, planId },
-  );
-  const left = [...leftNow.toReversed(), ...plansLeft].filter(({ seq }) => seq > lastSeq);
-  const planIds = [account.planId, ...left.map(({ planId }) => planId)];
-  return planIds.find((id) => plans.get(id)?.terms.terms.overage != null) ?? null;
+  if (account.closedAt !== null && account.closedAt < from) return null;
+  const isPostpaid = (id: string) => plans.get(id)?.terms.terms.overage != null;
+  return plansUntil(account.planId, left, until).find(isPostpaid) ?? null;
 }
 
 /** From now on no replica can post an entry with a time before `at`, whatever its clock says. */

@@ -117,6 +117,7 @@ export class AccountSnapshots {
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: isDue ? await loadNextReservationExpiry(em, accountId, at) : null,
+      plansLeft: [],
       firstEntryAt: null,
     };
     return new Book(loaded, now, () => '');

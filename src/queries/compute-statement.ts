@@ -6,7 +6,7 @@ import type { Statement } from '../ledger/statement.ts';
 import type { Em } from '../pg/orm.ts';
 import { billMonth } from '../statements/bill.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import { postpaidPlanSince } from './month-plan.ts';
+import { postpaidPlanOf } from './month-plan.ts';
 import { countMonth } from './month-usage.ts';
 import { findStatements, findStatementsOfMonths } from './statements.ts';
 
@@ -61,7 +61,7 @@ async function pricesOf(
   const end = monthToCloseEnd(account);
   // While late usage keeps a month open, nothing is written yet of the plan that prices the next one.
   if (end === period.from) {
-    const pricedBy = await postpaidPlanSince(em, catalogue, account, period.from, afterSeq);
+    const pricedBy = await postpaidPlanOf(em, catalogue, account, period, afterSeq);
     const published = pricedBy && (await catalogue.findPlan(pricedBy, account.lastAt));
     const rates = published ? (published.terms.terms.overage?.rates ?? null) : null;
     return { planId: pricedBy ?? planId, rates };

@@ -6,10 +6,10 @@
 import type { Account } from '../ledger/account.ts';
 import type { CustomPack } from '../ledger/custom-pack.ts';
 import type { Grant } from '../ledger/grant.ts';
+import type { PlanLeft } from '../ledger/plans-left.ts';
 import type { Purchase } from '../ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../ledger/refundable.ts';
 import type { Reservation } from '../ledger/reservation.ts';
-import type { PlanLeft } from '../ledger/statement-closing.ts';
 import { binaryArray, type Element, type ElementType } from '../pg/binary-array.ts';
 import { fromMillis, millis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
@@ -166,21 +166,23 @@ type Readable<Domain> = {
   readonly read: (row: Row) => Domain;
 };
 
-/** The plans that accounts have left since the entry of each key, the newest first. */
+/** The plans that accounts have left since their newest statements, the newest first. */
 export async function loadPlansLeft(
   em: Em,
-  since: readonly RowKey<bigint>[],
+  accountIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly PlanLeft[]>> {
-  const rows = await query<{ account_id: string; seq: string; previous_plan_id: string }>(
+  type LeftRow = { account_id: string; seq: string; at: number; previous_plan_id: string };
+  const rows = await query<LeftRow>(
     em,
-    `select e.account_id, e.seq, e.previous_plan_id
-     from unnest($1::text[], $2::bigint[]) as k(account_id, seq)
-     join entries e on e.account_id = k.account_id and e.seq > k.seq and e.kind = ${kindCodes('PLAN_CHANGE')}
+    `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.previous_plan_id
+     from unnest($1::text[]) as k(account_id)
+     join entries e on e.account_id = k.account_id and e.kind = ${kindCodes('PLAN_CHANGE')} and e.seq > coalesce(
+       (select s.last_seq from statements s where s.account_id = k.account_id order by s.month desc limit 1), 0)
      order by e.seq desc`,
-    keyArrays('bigint', since),
+    [texts(accountIds)],
   );
-  const left = rows.map(({ account_id, seq, previous_plan_id: planId }) => ({
-    ...{ accountId: account_id, seq: BigInt(seq), planId },
+  const left = rows.map(({ account_id, seq, at, previous_plan_id: planId }) => ({
+    ...{ accountId: account_id, seq: BigInt(seq), at, planId },
   }));
   return Map.groupBy(left, ({ accountId }) => accountId);
 }

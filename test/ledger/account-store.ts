@@ -5,6 +5,7 @@
  * Only what the book lists in its changes is stored. So a rule fails its tests if it needs something that
  * is not loaded, or changes something without listing it.
  */
+
 import type { Account } from '../../src/ledger/account.ts';
 import { Book, MoreGrantsNeeded } from '../../src/ledger/book.ts';
 import { type BudgetCounters, counterName } from '../../src/ledger/budget.ts';
@@ -18,6 +19,7 @@ import type { EventDraft } from '../../src/ledger/event.ts';
 import { compareBurnOrder, type Grant, grantAvailable, isOpen } from '../../src/ledger/grant.ts';
 import { seal } from '../../src/ledger/hash-chain.ts';
 import { paymentReferenceKey } from '../../src/ledger/payment-reference.ts';
+import type { PlanLeft } from '../../src/ledger/plans-left.ts';
 import type { Purchase } from '../../src/ledger/purchase.ts';
 import { type RefundableEntry, toRefundableEntry } from '../../src/ledger/refundable.ts';
 import { isOver, jobOf, type Reservation } from '../../src/ledger/reservation.ts';
@@ -157,6 +159,7 @@ export class AccountStore {
       refundables,
       budgetCounters: this.#counters(commands, reservations, refundables, at),
       nextReservationExpiry: due ? earliest(others.map(({ expiresAt }) => expiresAt)) : null,
+      plansLeft: this.plansLeft,
       firstEntryAt: usedAt.length > 0 ? (this.entries[0]?.at ?? at) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
@@ -164,6 +167,15 @@ export class AccountStore {
         ? `p${++this.#purchases}`
         : `r${++this.#reservations}`,
     );
+  }
+
+  /** More than a unit of work loads. */
+  get plansLeft(): readonly PlanLeft[] {
+    return this.entries
+      .flatMap(({ seq, at, previousPlanId: planId }) =>
+        planId === null ? [] : { seq, at, planId },
+      )
+      .toReversed();
   }
 
   get plans(): ReadonlyMap<string, PublishedPlan> {
@@ -193,6 +205,7 @@ export class AccountStore {
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: null,
+      plansLeft: this.plansLeft,
       firstEntryAt: null,
     };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');

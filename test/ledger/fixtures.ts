@@ -256,6 +256,7 @@ export function book(
       refundables: [],
       budgetCounters: null,
       nextReservationExpiry: null,
+      plansLeft: [],
       firstEntryAt: null,
       loadedUpTo: null,
       ...change,
@@ -312,6 +313,7 @@ export function inLaterUnit(before: Book, laterMs: number): Book {
     refundables: [...refundables.values()],
     budgetCounters: structuredClone(before.budgetCounters),
     nextReservationExpiry,
+    plansLeft: before.plansLeft,
     firstEntryAt: before.firstEntryAt,
     loadedUpTo: null,
   };

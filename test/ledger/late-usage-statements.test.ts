@@ -76,7 +76,7 @@ describe('a statement is due', () => {
     const read = { seq: 1n, lastAt: at('2026-01-10') };
     const book = store.loadBook(at('2026-02-04'), []);
     const dueAt = FEBRUARY + ms('3d');
-    closeStatement(book, { statement: NO_STATEMENT, dueAt, read }, [], origin);
+    closeStatement(book, { statement: NO_STATEMENT, dueAt, read }, origin);
     expect(book.changes.statements).toEqual([]);
     expect(closeMonth(store, '2026-02-04')).toBe(true);
   });

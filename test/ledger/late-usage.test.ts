@@ -11,6 +11,7 @@ import {
   importAccount,
   importedGrant,
   move,
+  ms,
   open,
   pages,
   plan,
@@ -20,7 +21,7 @@ import {
   START,
   setBudget,
 } from './fixtures.ts';
-import { closeMonth, dueOf, FEBRUARY, LATE, late, opened, POSTPAID } from './late-usage.ts';
+import { closeMonth, dueOf, FEBRUARY, LATE, late, MARCH, opened, POSTPAID } from './late-usage.ts';
 import { ledger } from './table.ts';
 
 function metadataOf(store: AccountStore, now: string, usedAt: string) {
@@ -143,6 +144,36 @@ describe('usage can be late', () => {
     ]);
     closeMonth(store, '2026-02-04');
     expect([dueOf(store), store.account.statementPlanId]).toEqual([at('2026-03-04'), 'other']);
+  });
+
+  test('in the month before, though an earlier one is still to be closed, if it ended under the same plan', () => {
+    const store = opened(POSTPAID);
+    store.otherPlans.set('other', { ...plan(POSTPAID), planId: 'other' });
+    expect(metadataOf(store, '2026-03-01', '2026-02-28')).toBe('Charge');
+    store.run(at('2026-03-02'), move('other'));
+    store.run(at('2026-03-02'), move('test'));
+    expect(metadataOf(store, '2026-03-02', '2026-02-28')).toBe('Charge');
+    expect(dueOf(store)).toBe(FEBRUARY + ms('3d'));
+  });
+
+  test('not in a month that ended under another plan, though an earlier one is still to be closed', () => {
+    const store = opened(POSTPAID);
+    store.otherPlans.set('prepaid', { ...plan(), planId: 'prepaid' });
+    store.run(at('2026-01-20'), move('prepaid'));
+    store.run(at('2026-03-01'), move('test'));
+    const { outcomes } = store.runGroup(at('2026-03-01'), [late(1n, '2026-02-28')]);
+    expect(outcomes).toMatchObject([
+      {
+        reason: 'LATE_USAGE_NOT_ALLOWED',
+        metadata: { earliest: '2026-03-01T00:00:00.000Z' },
+      },
+    ]);
+    closeMonth(store, '2026-03-01', 2n);
+    expect([dueOf(store), store.account.statementPlanId]).toEqual([MARCH, null]);
+    expect(metadataOf(store, '2026-03-01', '2026-02-28')).toEqual([
+      'LATE_USAGE_NOT_ALLOWED',
+      '2026-03-01T00:00:00.000Z',
+    ]);
   });
 
   const byCharge = (usedAt: string) => late(1n, usedAt);

@@ -47,17 +47,14 @@ export const NO_STATEMENT: Statement = {
   otherTotals: [],
 };
 
-/** Closes the month that is due, if it is. */
-export function closeMonth(store: AccountStore, now: string): boolean {
+/** Closes the month that is due, if it is. `lastSeq`: of its last entry. */
+export function closeMonth(store: AccountStore, now: string, lastSeq = 0n): boolean {
   const { seq, lastAt } = store.account;
   const dueAt = store.account.statementDueAt ?? 0;
   const book = store.loadBook(at(now), []);
   closeStatement(
     book,
-    { statement: NO_STATEMENT, dueAt, read: { seq, lastAt } },
-    store.entries
-      .flatMap(({ seq, previousPlanId: planId }) => (planId === null ? [] : { seq, planId }))
-      .toReversed(),
+    { statement: { ...NO_STATEMENT, lastSeq }, dueAt, read: { seq, lastAt } },
     origin,
   );
   store.saveBook(book);

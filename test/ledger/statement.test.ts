@@ -4,11 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Account } from '../../src/ledger/account.ts';
 import { settle } from '../../src/ledger/settle.ts';
 import type { Statement } from '../../src/ledger/statement.ts';
-import {
-  closeStatement,
-  type PlanLeft,
-  type StatementToClose,
-} from '../../src/ledger/statement-closing.ts';
+import { closeStatement, type StatementToClose } from '../../src/ledger/statement-closing.ts';
 import { AccountStore } from './account-store.ts';
 import {
   at,
@@ -62,12 +58,6 @@ function opened(terms = postpaid(100n)): AccountStore {
   return store;
 }
 
-/** As a unit of work loads them. */
-const plansLeftBy = ({ entries }: AccountStore): readonly PlanLeft[] =>
-  entries
-    .flatMap(({ seq, previousPlanId: planId }) => (planId === null ? [] : { seq, planId }))
-    .toReversed();
-
 /** Closes a month of the stored account with a statement that was computed before. */
 function closeMonth(
   store: AccountStore,
@@ -76,7 +66,7 @@ function closeMonth(
 ) {
   const book = store.loadBook(now, []);
   settle(book, origin);
-  closeStatement(book, toClose, plansLeftBy(store), origin);
+  closeStatement(book, toClose, origin);
   store.saveBook(book);
   return [...book.changes.statements];
 }
@@ -132,8 +122,8 @@ describe('closing a month', () => {
     store.run(at('1h'), charge(9n));
     const read = statementToClose(store.account, FEBRUARY, { overage: 9n });
     const book = store.loadBook(FEBRUARY + 5, []);
-    closeStatement(book, read, [], origin);
-    closeStatement(book, read, [], origin);
+    closeStatement(book, read, origin);
+    closeStatement(book, read, origin);
     expect([...book.changes.statements]).toEqual([{ ...read.statement, closedAt: FEBRUARY + 5 }]);
     expect(book.changes.events).toMatchObject([
       { type: 'statement.closed', data: { month: '2026-01', overage: '9' } },
@@ -181,7 +171,7 @@ describe('closing a month', () => {
     const { now, toClose } = given(store);
     const book = store.loadBook(now, []);
     const before = snapshotOf(book);
-    closeStatement(book, toClose, [], origin);
+    closeStatement(book, toClose, origin);
     expect(snapshotOf(book)).toEqual(before);
   });
 
@@ -222,6 +212,21 @@ describe('closing a month', () => {
       expect(dueOf(store)).toEqual([MARCH, expected]);
     });
 
+    test.each([
+      ['and has another plan by now', [move('prepaid')], [move('cheap')], MARCH, 'test'],
+      ['and had none in it', [], [move('cheap')], MARCH, 'test'],
+      ['and had none', [move('prepaid')], [], MARCH, 'test'],
+    ])('that has ended as well %s', (_, inIt, after, dueAt, expected) => {
+      const store = opened();
+      plans(store);
+      store.run(FEBRUARY, charge(1n));
+      const toClose = statementToClose(store.account, FEBRUARY, { lastSeq: 1n });
+      for (const command of inIt) store.run(FEBRUARY + 2, command);
+      for (const command of after) store.run(MARCH, command);
+      expect(closeMonth(store, MARCH, toClose)).toHaveLength(1);
+      expect(dueOf(store)).toEqual([dueAt, expected]);
+    });
+
     test('that it leaves in the unit of work that closes the month', () => {
       const store = opened();
       plans(store);
@@ -230,7 +235,7 @@ describe('closing a month', () => {
       const commands = [move('cheap'), move('prepaid')];
       const book = store.loadBook(FEBRUARY + 1, commands);
       for (const command of commands) store.decide(book, command);
-      closeStatement(book, toClose, [], origin);
+      closeStatement(book, toClose, origin);
       expect(book.account.statementPlanId).toBe('cheap');
     });
   });

@@ -37,6 +37,7 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
       refundables: Array.from(shadow.refundables.values(), (one) => ({ ...one })),
       budgetCounters: simulatedCounters(book, shadow),
       nextReservationExpiry: null,
+      plansLeft: book.plansLeft,
       firstEntryAt: book.firstEntryAt,
     },
     book.now,
