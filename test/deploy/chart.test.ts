@@ -245,6 +245,16 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     expect(named).toEqual(expect.arrayContaining(Object.keys(parse(await read('values.yaml')))));
   });
 
+  test('gives replicas variables from a Secret', async () => {
+    const [deployment] = resourcesOf(await render('production')).filter(
+      ({ kind }) => kind === 'Deployment',
+    );
+    expect(deployment?.spec.template.spec.containers[0].env).toContainEqual({
+      name: 'OTEL_EXPORTER_OTLP_HEADERS',
+      valueFrom: { secretKeyRef: { name: 'collector', key: 'headers' } },
+    });
+  });
+
   test('publishes the plan files that it is given', async () => {
     const all = resourcesOf(await render('production'));
     const { data = {} } = theOnly(all, 'ConfigMap', '-plans-to-publish');
