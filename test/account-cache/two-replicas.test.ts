@@ -245,6 +245,15 @@ describe.each([
       expect((await entriesOf(scrip, accountId)).length).toBe(5);
     });
 
+    test('that another replica has written without an entry is read again, as after a month is closed', async () => {
+      const { accountId } = await cachedAccount();
+      const sql = 'update accounts set version = version + 1 where account_id = $1';
+      await execute(scrip.databaseUrl, sql, [accountId]);
+      await ask(accountId, reserve(2n));
+      expectFound([1, 'failed', 0]);
+      expect((await balanceOf(scrip, accountId)).reserved).toBe(3n);
+    });
+
     describe('with a budget', () => {
       const ann = { labels: { user: 'ann' } };
 
