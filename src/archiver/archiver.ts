@@ -39,7 +39,7 @@ export type ArchivedPart = {
 /** Reservations that expired less long ago may be committed late, under plans with a grace period of months. */
 const LATE_MS = 92 * 86_400_000;
 
-/** Rejects where another archiver works on the database, or slots leave the cell, and with what failed: then a further run goes on from there. */
+/** Rejects where another archiver works on the database or slots leave the cell. The next run continues one that failed. */
 export async function archive(options: ArchiverOptions): Promise<void> {
   const { em, before } = options;
   await lockAsArchiver(em());

@@ -69,7 +69,7 @@ export class CellRouter<Cell> {
     return this.#map.version > 1;
   }
 
-  /** Aborts when accounts change their cell, or their calls are stopped. With one cell: when accounts leave it, or are back. */
+  /** Aborts when accounts change their cell, or their calls are stopped. */
   get changing(): AbortSignal {
     return this.#changing.signal;
   }

@@ -117,6 +117,13 @@ export async function loadUnit(
     : null;
   const grants = shadowed ? withShadowedGrants(openGrants, shadowed) : openGrants;
   const allReservations = distinct([...reservations, ...due.reservations], (r) => r.reservationId);
+  const [returningGrants, firstEntries] =
+    keys.usedAt.size > 0
+      ? await Promise.all([
+          loadReturningGrants(em, keys.usedAt),
+          loadFirstEntryTimes(em, [...keys.usedAt.keys()]),
+        ])
+      : [NO_GRANTS, NO_TIMES];
   const rows = {
     accounts,
     openGrants: grants,
@@ -126,7 +133,7 @@ export async function loadUnit(
       grants,
       { grants: keys.grants, reservations, refundables, purchases },
       cached,
-      keys.usedAt.size > 0 ? await loadReturningGrants(em, keys.usedAt) : NO_GRANTS,
+      returningGrants,
     ),
     reservations: allReservations,
     purchases,
@@ -144,8 +151,7 @@ export async function loadUnit(
       : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
     plansLeft: await loadPlansLeftOf(em, all, keys, now),
-    firstEntries:
-      keys.usedAt.size > 0 ? await loadFirstEntryTimes(em, [...keys.usedAt.keys()]) : NO_TIMES,
+    firstEntries,
   };
   await readRateCards(em, catalogue, plans, {
     now,
@@ -178,7 +184,7 @@ export async function loadUnit(
   };
 }
 
-/** Of accounts whose month is closed now, and of those with a month to be closed that ended before the last one did. */
+/** The plans that accounts have left: of those whose month is closed now, and where the closing of statements is behind. */
 async function loadPlansLeftOf(
   em: Em,
   accounts: readonly Account[],

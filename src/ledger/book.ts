@@ -116,8 +116,8 @@ export type LoadedAccount = {
   /** The soonest expiry of the active reservations that were not loaded; null if the account was not due. */
   readonly nextReservationExpiry: number | null;
   /**
-   * The plans that the account has left since its newest statement, the newest first. Loaded while a month is due to be closed
-   * and another has begun since, and to close one.
+   * The plans that the account has left since its newest statement, the newest first. Read to close a month, and where
+   * `isClosingBehind`.
    */
   readonly plansLeft: readonly PlanLeft[];
   /** When the first entry was recorded: see `checkUsedAt`. Null: no command charges late usage, or it is archived. */

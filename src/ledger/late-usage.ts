@@ -8,8 +8,8 @@ import { type Allocation, OVERAGE } from './allocation/allocation.ts';
 import type { Book } from './book.ts';
 import { invalidField, lateUsageNotAllowed } from './failures.ts';
 import { isSameMonth, monthAt, monthEndingAt } from './periods/period.ts';
-import { planBefore, plansLeftOf } from './plans-left.ts';
 import type { Reservation } from './reservation.ts';
+import { closingOf, isClosingBehind } from './statement-closing.ts';
 
 /** Why usage of then cannot be charged now; null: it can, or is of now. */
 export function checkUsedAt(book: Book, usedAt: number | null): Failure | null {
@@ -33,15 +33,14 @@ function openSince(book: Book): number {
   const { statementDueAt, statementPlanId, planId, timeZones } = account;
   const end = monthToCloseEnd(account);
   if (end === null || statementDueAt === null) return account.openedAt;
+  if (end > now) return monthEndingAt(timeZones, end).from;
+  // The month before the running one has ended, and can wait for its statement.
   const { from } = monthAt(timeZones, now);
-  // The month before waits for the statement of an earlier one.
-  if (end < from) {
-    const isOfPlan = planBefore(planId, plansLeftOf(book), from) === planId;
-    return isOfPlan ? monthEndingAt(timeZones, from).from : from;
-  }
-  // A month that has ended is priced by the plan it ended under, and takes no usage of another.
-  const isOver = statementDueAt <= now || (end <= now && statementPlanId !== planId);
-  return isOver ? end : monthEndingAt(timeZones, end).from;
+  const before = monthEndingAt(timeZones, from);
+  const closing = isClosingBehind(account, now)
+    ? closingOf(book, before)
+    : { dueAt: statementDueAt, planId: statementPlanId };
+  return closing.dueAt > now && closing.planId === planId ? before.from : from;
 }
 
 /** When a commit counts: as its reservation said, while that can still be charged. Null: when it is made. */

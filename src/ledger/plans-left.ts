@@ -1,34 +1,27 @@
-/** Which plan an account had in the past: it decides how a month is priced, and how late its usage may be. */
+/** Which plans an account had in a month: they decide how it is priced, and how late its usage may be. */
 import type { Book } from './book.ts';
+import type { Period } from './periods/period.ts';
 
 /** An entry by which an account left a plan. */
-export type PlanLeft = {
-  readonly seq: bigint;
-  readonly at: number;
-  readonly planId: string;
-};
+export type PlanLeft = { readonly at: number; readonly planId: string };
 
 /** The plans that the account has left, the newest first: those that were loaded, and those of this unit of work. */
 export function plansLeftOf({ changes, plansLeft }: Book): readonly PlanLeft[] {
-  const leftNow = changes.entries.flatMap(({ seq, at, previousPlanId: planId }) =>
-    planId === null ? [] : { seq, at, planId },
+  const leftNow = changes.entries.flatMap(({ at, previousPlanId: planId }) =>
+    planId === null ? [] : { at, planId },
   );
   return leftNow.length > 0 ? [...leftNow.toReversed(), ...plansLeft] : plansLeft;
 }
 
-/** The plan that an account had right before `until`. `planId` is the one that it has now. */
-export const planBefore = (planId: string, left: readonly PlanLeft[], until: number): string =>
-  left.findLast(({ at }) => at >= until)?.planId ?? planId;
-
 /**
- * The plans that an account had right before `until` and earlier, the newest first, as far as `left` tells. The first of
- * them that is postpaid prices the month that ended then.
+ * The plans that an account had in a month, the newest first: the one at its end, and those that it left before. `planId` is
+ * its plan now. `left` are the plans that it has left since the month began, the newest first.
  */
-export const plansUntil = (
+export const plansIn = (
   planId: string,
   left: readonly PlanLeft[],
-  until: number,
-): readonly string[] => [
-  planBefore(planId, left, until),
-  ...left.filter(({ at }) => at < until).map((one) => one.planId),
+  { from, until }: Period,
+): readonly [atEnd: string, ...before: string[]] => [
+  left.findLast(({ at }) => at >= until)?.planId ?? planId,
+  ...left.filter(({ at }) => at >= from && at < until).map((one) => one.planId),
 ];

@@ -4,7 +4,7 @@ import type { Book } from './book.ts';
 import { type Move, NO_GRANT, type Trace } from './entry.ts';
 import { setOverageBefore } from './month-overage.ts';
 import { isSameMonth, monthAt, type Period, periodFrom } from './periods/period.ts';
-import { type PlanLeft, planBefore, plansLeftOf, plansUntil } from './plans-left.ts';
+import { plansIn, plansLeftOf } from './plans-left.ts';
 import type { Statement } from './statement.ts';
 
 /** Whether usage beyond grants is billed by statement. A closed account is not postpaid. */
@@ -53,7 +53,7 @@ export function scheduleStatementForOverage(book: Book, moves: readonly Move[]) 
 export const isStatementDue = ({ statementDueAt }: Account, now: number): boolean =>
   statementDueAt !== null && statementDueAt <= now;
 
-/** Whether another month has ended since the one that is due to be closed. */
+/** Whether the closing of statements is behind: another month has ended since the one that is due to be closed. */
 export function isClosingBehind(account: Account, now: number): boolean {
   const end = isStatementDue(account, now) ? monthToCloseEnd(account) : null;
   return end !== null && end < monthAt(account.timeZones, now).from;
@@ -85,7 +85,7 @@ export function closeStatement(
   { statement, dueAt, read }: StatementToClose,
   trace: Trace,
 ) {
-  const { account, plan, plans } = book;
+  const { account } = book;
   const end = monthToCloseEnd(account);
   if (account.statementDueAt !== dueAt || end === null || book.now < dueAt) return;
   // Late usage is refused from the time when the statement is due, as entries of the month are from its end.
@@ -104,25 +104,29 @@ export function closeStatement(
   }
   if (account.overageBefore !== null && isSameMonth(account.timeZones, end, account.lastAt))
     setOverageBefore(book, null);
-  const next = periodFrom(account.timeZones, 'month', end);
-  const left = plansLeftOf(book).filter(({ seq }) => seq > statement.lastSeq);
-  // It can have ended, too, and under another plan than the account has now.
-  const nextPlanId = planBefore(account.planId, left, next.until);
-  const { lateUsageMs } = plans.get(nextPlanId)?.terms.terms ?? plan.terms;
-  account.statementDueAt = moreMonthsFollow ? next.until + lateUsageMs : null;
-  account.statementPlanId = pricingPlan(book, left, next);
+  const next = closingOf(book, periodFrom(account.timeZones, 'month', end));
+  account.statementDueAt = moreMonthsFollow ? next.dueAt : null;
+  account.statementPlanId = next.planId;
   book.changes.settings = true;
 }
 
-/** The last postpaid plan that the account had in a month; null: it had none. `left`: the plans that it left since that began. */
-function pricingPlan(
-  { account, plans }: Book,
-  left: readonly PlanLeft[],
-  { from, until }: Period,
-): string | null {
-  if (account.closedAt !== null && account.closedAt < from) return null;
-  const isPostpaid = (id: string) => plans.get(id)?.terms.terms.overage != null;
-  return plansUntil(account.planId, left, until).find(isPostpaid) ?? null;
+/**
+ * When a month is due to be closed, and the plan that prices it: the last postpaid one that the account had in it; null: it
+ * had none. The plan at the end of the month says how late usage may be.
+ */
+export function closingOf(
+  book: Book,
+  month: Period,
+): { readonly dueAt: number; readonly planId: string | null } {
+  const { account, plan } = book;
+  const planIds = plansIn(account.planId, plansLeftOf(book), month);
+  const { lateUsageMs } = book.findPlan(planIds[0])?.terms ?? plan.terms;
+  const wasOpen = account.closedAt === null || account.closedAt >= month.from;
+  const isPostpaid = (id: string) => book.findPlan(id)?.terms.overage != null;
+  return {
+    dueAt: month.until + lateUsageMs,
+    planId: (wasOpen && planIds.find(isPostpaid)) || null,
+  };
 }
 
 /** From now on no replica can post an entry with a time before `at`, whatever its clock says. */

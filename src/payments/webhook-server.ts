@@ -25,7 +25,7 @@ import { type FindImported, isEvent, purchaseRefOf } from './webhook-event.ts';
 
 export type WebhookOptions = {
   readonly stripe: Stripe;
-  /** Calls `use` with those of the account's cell. Fails as a call on the account while that cannot be used, or it has left it. */
+  /** Calls `use` with the payments of the account's cell. It fails where a call on the account would, as while its cell is down. */
   readonly withPayments: WithPayments;
   /** Of all cells. Rejects with a Failure where it can be in a cell that cannot be used. */
   readonly findImported: FindImported;

@@ -31,7 +31,7 @@ export async function computeStatement(
   const before = end === period.from ? monthEndingAt(account.timeZones, end) : null;
   if (before && used.refundedEarlier.has(nameOfMonth(before)))
     closed.push(await computeStatement(em, archive, catalogue, account, before));
-  const { planId, rates } = await pricesOf(em, catalogue, account, period, afterSeq);
+  const { planId, rates } = await pricesOf(em, catalogue, account, period);
   const { usage, creditsUsed, overage, owed, owedPaid } = used;
   return {
     accountId,
@@ -55,13 +55,12 @@ async function pricesOf(
   catalogue: Catalogue,
   account: Account,
   period: Period,
-  afterSeq: bigint,
 ): Promise<Pick<Statement, 'planId' | 'rates'>> {
   const { accountId, planId, statementPlanId, statementDueAt } = account;
   const end = monthToCloseEnd(account);
   // While late usage keeps a month open, nothing is written yet of the plan that prices the next one.
   if (end === period.from) {
-    const pricedBy = await postpaidPlanOf(em, catalogue, account, period, afterSeq);
+    const pricedBy = await postpaidPlanOf(em, catalogue, account, period);
     const published = pricedBy && (await catalogue.findPlan(pricedBy, account.lastAt));
     const rates = published ? (published.terms.terms.overage?.rates ?? null) : null;
     return { planId: pricedBy ?? planId, rates };

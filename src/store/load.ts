@@ -171,18 +171,18 @@ export async function loadPlansLeft(
   em: Em,
   accountIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly PlanLeft[]>> {
-  type LeftRow = { account_id: string; seq: string; at: number; previous_plan_id: string };
+  type LeftRow = { account_id: string; at: number; previous_plan_id: string };
   const rows = await query<LeftRow>(
     em,
-    `select e.account_id, e.seq, ${millis('e.at', 'at')}, e.previous_plan_id
+    `select e.account_id, ${millis('e.at', 'at')}, e.previous_plan_id
      from unnest($1::text[]) as k(account_id)
      join entries e on e.account_id = k.account_id and e.kind = ${kindCodes('PLAN_CHANGE')} and e.seq > coalesce(
        (select s.last_seq from statements s where s.account_id = k.account_id order by s.month desc limit 1), 0)
      order by e.seq desc`,
     [texts(accountIds)],
   );
-  const left = rows.map(({ account_id, seq, at, previous_plan_id: planId }) => ({
-    ...{ accountId: account_id, seq: BigInt(seq), at, planId },
+  const left = rows.map(({ account_id: accountId, at, previous_plan_id: planId }) => ({
+    ...{ accountId, at, planId },
   }));
   return Map.groupBy(left, ({ accountId }) => accountId);
 }

@@ -172,9 +172,7 @@ export class AccountStore {
   /** More than a unit of work loads. */
   get plansLeft(): readonly PlanLeft[] {
     return this.entries
-      .flatMap(({ seq, at, previousPlanId: planId }) =>
-        planId === null ? [] : { seq, at, planId },
-      )
+      .flatMap(({ at, previousPlanId: planId }) => (planId === null ? [] : { at, planId }))
       .toReversed();
   }
 

@@ -18,29 +18,9 @@ import {
   refund,
   snapshotOf,
 } from './fixtures.ts';
+import { FEBRUARY, MARCH, NO_STATEMENT } from './late-usage.ts';
 
-const FEBRUARY = at('2026-02-01');
-const MARCH = at('2026-03-01');
-
-const statement = (change: Partial<Statement> = {}): Statement => ({
-  accountId: 'acme',
-  month: '2026-01',
-  planId: 'test',
-  closedAt: null,
-  afterSeq: 0n,
-  lastSeq: 0n,
-  usage: [],
-  creditsUsed: new Map(),
-  overage: 0n,
-  owed: 0n,
-  owedPaid: 0n,
-  rates: null,
-  lines: [],
-  adjustments: [],
-  total: null,
-  otherTotals: [],
-  ...change,
-});
+const statement = (change: Partial<Statement> = {}): Statement => ({ ...NO_STATEMENT, ...change });
 
 const statementToClose = (
   { seq, lastAt }: Account,

@@ -304,22 +304,77 @@ test('a plan that allows less keeps what late usage has used of the month before
   expect(await statement('2031-10')).toMatchObject({ overage: 200n });
 });
 
-test('a month is priced by its own plan, also where the account left that while the month before was open', async () => {
-  scrip.setNow(at('10-10T12:00').getTime());
-  accountId = await scrip.open('late');
-  await use(60n);
-  const move = (planId: string) =>
-    scrip.accounts.moveAccount({ accountId, requestId: requestId(), planId, reason: 'a test' });
-  scrip.setNow(at('11-01T12:00').getTime());
-  await move('dearer');
-  await use(60n);
-  scrip.setNow(at('11-02T12:00').getTime());
-  await move('verts');
-  expect(await statement('2031-11')).toMatchObject({ planId: 'dearer', total: { amount: '2.00' } });
-  scrip.setNow(at('12-10T12:00').getTime());
-  await scrip.service.sweep();
-  expect(await statement('2031-10')).toMatchObject({ planId: 'late', total: { amount: '1.00' } });
-  expect(await statement('2031-11')).toMatchObject({ planId: 'dearer', total: { amount: '2.00' } });
+test.each([
+  ['in time', at('11-05T12:00')],
+  ['late', at('12-10T12:00')],
+])(
+  'a month is priced by the plan that the account left in it, while the month before was open; that is closed %s',
+  async (_, closedAt) => {
+    scrip.setNow(at('10-10T12:00').getTime());
+    accountId = await scrip.open('late');
+    await use(60n);
+    const move = (planId: string) =>
+      scrip.accounts.moveAccount({ accountId, requestId: requestId(), planId, reason: 'a test' });
+    scrip.setNow(at('11-01T12:00').getTime());
+    await move('dearer');
+    await use(60n);
+    scrip.setNow(at('11-02T12:00').getTime());
+    await move('verts');
+    expect(await statement('2031-11')).toMatchObject({
+      planId: 'dearer',
+      total: { amount: '2.00' },
+    });
+    scrip.setNow(closedAt.getTime());
+    await scrip.service.sweep();
+    expect(await statement('2031-10')).toMatchObject({ planId: 'late', total: { amount: '1.00' } });
+    scrip.setNow(at('12-10T12:00').getTime());
+    await scrip.service.sweep();
+    expect(await statement('2031-11')).toMatchObject({
+      planId: 'dearer',
+      total: { amount: '2.00' },
+    });
+  },
+);
+
+describe('while a month is still to be closed that ended before the last one', () => {
+  beforeEach(async () => {
+    scrip.setNow(at('01-10T12:00').getTime());
+    accountId = await scrip.open('late');
+    await use(60n);
+  });
+
+  test('the last one takes usage of the plan that prices it', async () => {
+    scrip.setNow(at('03-01T12:00').getTime());
+    await use(120n, at('02-28T12:00'));
+    expect(await statement('2031-02')).toMatchObject({ planId: 'late', overage: 20n });
+    await scrip.service.sweep();
+    expect(await statement('2031-01')).toMatchObject({ overage: 10n, total: { amount: '1.00' } });
+    scrip.setNow(at('03-04T12:00').getTime());
+    await scrip.service.sweep();
+    expect(await statement('2031-02')).toMatchObject({ overage: 20n, total: { amount: '2.00' } });
+  });
+
+  test('the last one takes none where no plan prices it', async () => {
+    // MoveAccount closes what is due before it moves the account. A Batch does not.
+    const move = async (planId: string) => {
+      const value = { accountId, requestId: requestId(), planId, reason: 'a test' };
+      await scrip.billing.batch({ mutations: [{ mutation: { $case: 'moveAccount', value } }] });
+    };
+    scrip.setNow(at('01-20T12:00').getTime());
+    await move('verts');
+    scrip.setNow(at('03-01T12:00').getTime());
+    await move('late');
+    const refused = {
+      reason: 'LATE_USAGE_NOT_ALLOWED',
+      metadata: { earliest: '2031-03-01T00:00:00.000Z' },
+    };
+    expect(await errorOf(use(1n, at('02-28T12:00')))).toMatchObject(refused);
+    expect((await statement('2031-02')).total).toBeUndefined();
+    await scrip.service.sweep();
+    expect(await statement('2031-01')).toMatchObject({ planId: 'late', total: { amount: '1.00' } });
+    expect(await errorOf(use(1n, at('02-28T12:00')))).toMatchObject(refused);
+    expect((await statement('2031-02')).total).toBeUndefined();
+  });
 });
 
 test('usage has the prices of its time', async () => {

@@ -41,15 +41,13 @@ function refusalOfWork(
   return available >= floor ? null : new Refusal('PAUSED_BELOW_FLOOR', { available, floor });
 }
 
-export function reserve(
+/** What both begin with: why it is refused, or what it costs and takes. */
+function begin(
   state: AccountState,
-  request: RequestOf<'reserve'>,
-  { now, author, reservationId }: Deciding,
-): First<'reserve'> | Refusal {
-  const unwanted = refusalOfNew(state);
-  if (unwanted) return unwanted;
-  const ttl = request.ttl ? millisOf(request.ttl) : state.plan.ttlMs;
-  if (ttl > state.plan.maxTtlMs) return invalid;
+  request: RequestOf<'reserve'> | RequestOf<'charge'>,
+  now: number,
+  { holds }: { readonly holds: boolean },
+) {
   const { usedAt } = request;
   const tooLate = refusalOfLate(state, usedAt, now);
   if (tooLate) return tooLate;
@@ -62,11 +60,27 @@ export function reserve(
   const over = overBudget(state, job, change);
   if (over) return over;
   const needs = toNeeds(priced);
-  const held = usedAt
-    ? fundLate(state, needs, usedAt.getTime(), now, { holds: true })
+  const parts = usedAt
+    ? fundLate(state, needs, usedAt.getTime(), now, { holds })
     : fund(state, needs, now);
-  if (held instanceof Refusal) return held;
-  if (usedAt) reinstate(state, held, usedAt, now);
+  if (parts instanceof Refusal) return parts;
+  if (usedAt) reinstate(state, parts, usedAt, now);
+  return { priced, job, change, parts };
+}
+
+export function reserve(
+  state: AccountState,
+  request: RequestOf<'reserve'>,
+  { now, author, reservationId }: Deciding,
+): First<'reserve'> | Refusal {
+  const unwanted = refusalOfNew(state);
+  if (unwanted) return unwanted;
+  const ttl = request.ttl ? millisOf(request.ttl) : state.plan.ttlMs;
+  if (ttl > state.plan.maxTtlMs) return invalid;
+  const begun = begin(state, request, now, { holds: true });
+  if (begun instanceof Refusal) return begun;
+  const { priced, job, change, parts: held } = begun;
+  const { usedAt } = request;
   const { credits, lines } = priced;
   const reservation: ReservationState = {
     reservationId,
@@ -124,23 +138,10 @@ export function charge(
 ): First<'charge'> | Refusal {
   const unwanted = refusalOfNew(state);
   if (unwanted) return unwanted;
+  const begun = begin(state, request, now, { holds: false });
+  if (begun instanceof Refusal) return begun;
+  const { priced, job, change, parts } = begun;
   const { usedAt } = request;
-  const tooLate = refusalOfLate(state, usedAt, now);
-  if (tooLate) return tooLate;
-  const priced = amountOf(request);
-  const refusal = refusalOfWork(state, request, priced, now);
-  if (refusal) return refusal;
-  if (priced instanceof Refusal) return priced;
-  const job = { seq: state.seq + 1n, at: usedAt?.getTime() ?? now, labels: request.labels };
-  const change = changeOf(priced);
-  const over = overBudget(state, job, change);
-  if (over) return over;
-  const needs = toNeeds(priced);
-  const parts = usedAt
-    ? fundLate(state, needs, usedAt.getTime(), now, { holds: false })
-    : fund(state, needs, now);
-  if (parts instanceof Refusal) return parts;
-  if (usedAt) reinstate(state, parts, usedAt, now);
   const { credits, lines } = priced;
   const { reference, labels } = request;
   const terms = { rateCardVersion: RATE_CARD_VERSION, reference, labels };
