@@ -14,7 +14,7 @@ import { isSameMonth } from '../periods/period.ts';
 import { toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
 import type { Refusal, Shadow, ShadowDecision, ShadowReservation } from './shadow.ts';
-import { addMoves, beginAgain } from './shadow-use.ts';
+import { addMoves, beginAgain, withBudgets } from './shadow-use.ts';
 import { simulatedBook } from './simulated-book.ts';
 
 /** What an account has or may do: such work is refused once shadow mode is over. */
@@ -46,6 +46,7 @@ export function decideInShadow(
 ): DecidedInShadow | Failure {
   const { since = 0 } = book.account.shadow ?? {};
   if (shadow.use.since !== since) shadow.use = beginAgain(shadow.use, since);
+  shadow.use = withBudgets(shadow.use, book.account.budgets);
   settleShadow(book, shadow, origin);
   const uncounted = isUncounted(shadow, command);
   const limited = simulatedBook(book, shadow, { unlimited: false, uncounted });

@@ -1,11 +1,11 @@
 /** The Book that an account would have if what it used in shadow mode had been charged. */
 import { type Account, currentOverage } from '../account.ts';
 import { Book } from '../book.ts';
-import { type BudgetCounters, counterName } from '../budget.ts';
+import { type BudgetCounters, counterKeyOf } from '../budget.ts';
 import type { Grant } from '../grant.ts';
 import { overageBeforeNow } from '../month-overage.ts';
 import type { Shadow } from './shadow.ts';
-import { OVER_COMMIT_GRANT, overageUsed, useOf } from './shadow-use.ts';
+import { OVER_COMMIT_GRANT, overageUsed, type ShadowUse, useOf } from './shadow-use.ts';
 
 export type Simulation = {
   /** Nothing is in the way: no state, floor or budget, and the over-commit grant pays for all that is new. */
@@ -25,7 +25,7 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
     overCommitGrant(book, shadow, unlimited),
   ];
   const reservations = [...shadow.reservations.values()];
-  return new Book(
+  const simulated = new Book(
     {
       account: simulatedAccount(book, shadow, grants, simulation),
       plans: book.plans,
@@ -43,6 +43,8 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
     book.now,
     book.newId,
   );
+  simulated.loadedSeq = book.loadedSeq;
+  return simulated;
 }
 
 function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Grant {
@@ -121,16 +123,29 @@ function simulatedAccount(
     topUpDueAt: null,
     callerDays: null,
     ...(unlimited && { state: 'OPEN' as const, suspension: null, pauseFloor: 0n }),
-    ...((unlimited || uncounted) && { budgets: null }),
+    budgets: unlimited || uncounted ? null : simulatedBudgets(account, use),
   };
 }
 
-function simulatedCounters({ budgetCounters }: Book, { use }: Shadow): BudgetCounters | null {
-  if (budgetCounters === null) return null;
-  return new Map(
-    Array.from(budgetCounters, ([name, counter]) => {
-      const used = counter.used + (use.counters.get(counterName(counter)) ?? 0n);
-      return [name, { ...counter, used: used > 0n ? used : 0n }];
-    }),
-  );
+/** They count jobs of shadow mode that began after them. */
+const simulatedBudgets = ({ budgets }: Account, use: ShadowUse): Account['budgets'] =>
+  budgets?.map((budget) => ({
+    ...budget,
+    sinceDecision: use.budgets.get(budget.since) ?? use.seq,
+  })) ?? null;
+
+function simulatedCounters({ account, budgetCounters, loadedSeq }: Book, { use }: Shadow) {
+  const { accountId } = account;
+  const counters: BudgetCounters = new Map();
+  for (const [name, counter] of budgetCounters ?? []) {
+    const used = counter.used + (use.counters.get(name) ?? 0n);
+    counters.set(name, { ...counter, used: used > 0n ? used : 0n });
+  }
+  // Those of a budget of this unit of work are not loaded: only shadow mode has counted on it.
+  for (const [name, used] of use.counters) {
+    const key = counterKeyOf(name);
+    if (key.since <= loadedSeq || counters.has(name)) continue;
+    counters.set(name, { accountId, ...key, used: used > 0n ? used : 0n, reportedCap: null });
+  }
+  return counters;
 }
