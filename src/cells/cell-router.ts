@@ -22,6 +22,10 @@ export const accountMoving = (cell: string): Failure =>
     { cell },
   );
 
+/** Of reads of several cells. */
+const accountsMoved = (): Failure =>
+  new Failure('DATABASE_UNAVAILABLE', 'accounts were moved to another cell meanwhile; retry', {});
+
 /** The failure of a call on an account of this cell. */
 export const inCell = (failure: Failure, cell: string): Failure =>
   failure.reason === 'DATABASE_UNAVAILABLE' && !('cell' in failure.metadata)
@@ -109,6 +113,11 @@ export class CellRouter<Cell> {
     if (this.isOne) return;
     const slot = slotOf(accountId);
     if (this.#map.cells[slot] !== cell || this.#isStopped(cell, slot)) throw accountMoving(cell);
+  }
+
+  /** Throws where accounts have changed their cell since `changing` was read: what reads several cells may miss them. */
+  assertUnchanged(changing: AbortSignal) {
+    if (changing.aborted) throw accountsMoved();
   }
 
   /** The cell runs from now on. */
