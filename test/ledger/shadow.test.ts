@@ -255,6 +255,27 @@ test('late usage sees what its month has used', () => {
   expect(shadow.use.overage).toBe(0n);
 });
 
+test('what follows from a job that would have been refused uses nothing of the account', () => {
+  const real = book([grant(1n, { amount: 30n, remaining: 30n })], {
+    account: account({ shadow: SHADOW }),
+  });
+  const shadow = new Shadow(noUse('acme', START), [], []);
+  const reserved = decideInShadow(real, shadow, reserve(40n, { overCommitPolicy: 'DRAW' }), origin);
+  if (reserved instanceof Failure || reserved.outcome.kind !== 'Reserve') throw reserved;
+  const { reservationId } = reserved.outcome.reservation;
+  decideInShadow(real, shadow, raise(reservationId, 5n), origin);
+  decideInShadow(real, shadow, commit(reservationId, 60n), origin);
+  decideInShadow(real, shadow, charge(30n), origin);
+  expect(
+    shadow.decisions.map(({ kind, credits, refusal }) => [kind, credits, refusal?.reason]),
+  ).toEqual([
+    ['RESERVE', 40n, 'INSUFFICIENT_CREDITS'],
+    ['RAISE', 5n, undefined],
+    ['COMMIT', 60n, undefined],
+    ['CHARGE', 30n, undefined],
+  ]);
+});
+
 test('what was reserved before shadow mode began again gives nothing back to a budget', () => {
   const real = book([grant(1n, { amount: 99n, remaining: 99n })], {
     account: account({ shadow: SHADOW }),

@@ -8,9 +8,9 @@ import type { Shadow } from './shadow.ts';
 import { OVER_COMMIT_GRANT, overageUsed, type ShadowUse, useOf } from './shadow-use.ts';
 
 export type Simulation = {
-  /** Nothing is in the way: no state, floor or budget, and the over-commit grant pays for all that is new. */
+  /** Nothing is in the way: no state, floor or budget. */
   readonly unlimited: boolean;
-  /** Budgets do not count it. */
+  /** Budgets do not count it, and the over-commit grant pays for all that is new. */
   readonly uncounted: boolean;
 };
 
@@ -19,10 +19,10 @@ const PLENTY = 100_000_000_000_000_000n;
 
 /** Its grants and counters are its own. Its reservations are those of the shadow. */
 export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation): Book {
-  const { unlimited } = simulation;
+  const { uncounted } = simulation;
   const grants = [
-    ...book.grants.map((grant) => simulatedGrant(grant, shadow, unlimited)),
-    overCommitGrant(book, shadow, unlimited),
+    ...book.grants.map((grant) => simulatedGrant(grant, shadow, uncounted)),
+    overCommitGrant(book, shadow, uncounted),
   ];
   const reservations = [...shadow.reservations.values()];
   const simulated = new Book(
@@ -47,10 +47,10 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
   return simulated;
 }
 
-function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Grant {
+function simulatedGrant(grant: Grant, { use }: Shadow, uncounted: boolean): Grant {
   const { spent, reserved } = useOf(use, grant.grantId);
   const left = grant.remaining - grant.reserved - spent - reserved;
-  const remaining = (unlimited || left < 0n ? 0n : left) + reserved;
+  const remaining = (uncounted || left < 0n ? 0n : left) + reserved;
   const amount = grant.amount + reserved + (spent > 0n ? spent : 0n);
   const { state } = grant;
   const isSpent = state === 'OPEN' || state === 'SPENT';
@@ -65,10 +65,10 @@ function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Gran
   };
 }
 
-/** It burns last, and never expires. What it has available counts only where nothing is in the way. */
-function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boolean): Grant {
+/** It burns last, and never expires. */
+function overCommitGrant({ account, now }: Book, { use }: Shadow, uncounted: boolean): Grant {
   const { reserved } = useOf(use, OVER_COMMIT_GRANT);
-  const remaining = (unlimited ? PLENTY : 0n) + reserved;
+  const remaining = (uncounted ? PLENTY : 0n) + reserved;
   return {
     accountId: account.accountId,
     grantId: OVER_COMMIT_GRANT,
