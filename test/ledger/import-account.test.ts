@@ -49,6 +49,21 @@ describe('an import', () => {
     ]);
   });
 
+  test.each([
+    // Half past ten in the evening of the 9th in New York; its midnight is at 4 o'clock in UTC.
+    ['America/New_York', '2025-07-10T02:30:00Z', '2025-07-09T04:00:00Z'],
+    // The 11th in Kiritimati. A date alone is the first moment of its day in UTC.
+    ['Pacific/Kiritimati', '2025-07-10T15:00:00Z', '2025-07-10T00:00:00Z'],
+  ])('in %s, an account opened at %s has grants from %s on', (timeZone, openedAt, earliest) => {
+    const imported = (effectiveAt: number) => {
+      const grants = [importedGrant(7n, { effectiveAt })];
+      const command = importAccount({ timeZone, openedAt: at(openedAt), grants });
+      return new AccountStore(plan({}), at('0s'), command).run(at('0s'), command).outcome;
+    };
+    expect(imported(at(earliest) - 1)).toMatchObject({ reason: 'INVALID_FIELD' });
+    expect(imported(at(earliest))).not.toBeInstanceOf(Failure);
+  });
+
   test('of credits that were bought by the credit is of a custom amount', () => {
     const tiers = [{ upTo: null, unitPrice: '0.02' }];
     const rates = { mode: 'volume' as const, currency: 'USD', tiers };

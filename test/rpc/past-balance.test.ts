@@ -171,6 +171,21 @@ describe('It is refused', () => {
     for (const ms of [opened, latest]) expect((await at(accountId, ms)).seq).toBe(1n);
   });
 
+  test('between the opening of an imported account and its import', async () => {
+    const accountId = `imported-${requestId()}`;
+    const openedAt = new Date(scrip.now() - 30 * DAY);
+    await scrip.accounts.importAccount({
+      ...{ accountId, requestId: requestId(), planId: 'verts', openedAt, system: 'before' },
+    });
+    const imported = scrip.now();
+    for (const ms of [openedAt.getTime() - 1, openedAt.getTime(), imported - 1])
+      expect(await errorOf(at(accountId, ms))).toMatchObject({
+        reason: 'INSTANT_OUT_OF_RANGE',
+        metadata: { at: new Date(ms).toISOString(), earliest: new Date(imported).toISOString() },
+      });
+    expect((await at(accountId, imported)).recordedAt).toEqual(new Date(imported));
+  });
+
   test('after an entry that is not written yet', async () => {
     const accountId = await scrip.open('verts');
     expect(await errorOf(afterSeq(accountId, 2n))).toMatchObject({

@@ -16,12 +16,17 @@ const authorOf = ({ requestId }: { readonly requestId: string }): Author => ({
   onBehalfOf: onBehalfOf(requestId),
 });
 
-export const decidingOf = (entry: Entry, now: number): Deciding => ({
+export const decidingOf = (
+  entry: Entry,
+  now: number,
+  importedIds: readonly string[],
+): Deciding => ({
   now,
   loadedAt: now,
   author: authorOf(entry),
   reservationId: entry.reservationId,
   purchaseId: entry.purchaseId,
+  importedIds,
   takenOfHeld: takenOfHeld(entry),
 });
 
@@ -69,5 +74,6 @@ const tryingOf = (
   author: authorOf(value),
   reservationId: id,
   purchaseId: id,
+  importedIds: [],
   takenOfHeld: null,
 });

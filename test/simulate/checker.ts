@@ -14,18 +14,11 @@ import { updateLevels } from './model/levels.ts';
 import { Refusal } from './model/refusal.ts';
 import type { First, Request } from './model/requests.ts';
 import { AccountState, SERVICE } from './model/state.ts';
-import { type Attempt, keyOf, type Observed } from './observations.ts';
+import type { Attempt, Observed } from './observations.ts';
 import { attemptTo } from './outcome-problem.ts';
 import { PendingChecks } from './pending-checks.ts';
 import { checkRequestIds, type MadeByRequest } from './request-ids.ts';
-import {
-  bodyOf,
-  isSameBatch,
-  keyOfEntry,
-  keyOfRequest,
-  METHODS,
-  returnsForUsage,
-} from './request-keys.ts';
+import { bodyOf, isSameBatch, keyOfEntry, keyOfRequest, returnsForUsage } from './request-keys.ts';
 import { Violation } from './runner.ts';
 
 /** The account at its end, as the model has it. Throws a Violation. */
@@ -168,8 +161,7 @@ class Checker {
   }
 
   #decide(entry: Entry, now: number) {
-    const method = METHODS[entry.kind];
-    const key = method ? keyOf(method, entry.accountId, entry.requestId) : '';
+    const key = keyOfEntry(entry);
     const attempts = this.#byKey.get(key);
     if (!attempts) this.#fail(`nobody asked for entry ${entryText(entry)}`);
     if (this.#made.has(key)) this.#fail(`entry ${entry.seq} is a second one of ${key}`);
@@ -177,7 +169,7 @@ class Checker {
     const problems: string[] = [];
     for (const request of bodies) {
       const state = this.#state.copy();
-      const deciding = decidingOf(entry, now);
+      const deciding = decidingOf(entry, now, this.#purchasesOf(entry));
       const response = attemptTo(() => decide(state, request, deciding));
       const problem = this.#entryProblem(state, response);
       if (problem) {
@@ -188,6 +180,12 @@ class Checker {
       return;
     }
     this.#fail(`entry ${entry.seq} ${entryText(entry)}\n  ${problems.join('\n  ')}`);
+  }
+
+  /** The purchases of an import, in the order in which it made them. */
+  #purchasesOf({ requestId }: Entry): readonly string[] {
+    const own = this.#observed.entries.filter((entry) => entry.requestId === requestId);
+    return own.flatMap(({ purchaseId }) => (purchaseId === '' ? [] : [purchaseId]));
   }
 
   #entryProblem(state: AccountState, response: First | Refusal | Error): string {

@@ -167,9 +167,9 @@ async function checkPlans({ plans }: Scrip) {
 
 /** All entries, newest first, page by page, and those of each half of the time. */
 async function checkHistory(state: AccountState, { billing }: Scrip) {
-  const { accountId, openedAt, lastAt } = state;
+  const { accountId, startedAt, lastAt } = state;
   const all = [...entriesOf(state)];
-  const middle = new Date(Math.floor((openedAt + lastAt) / 2));
+  const middle = new Date(Math.floor((startedAt + lastAt) / 2));
   const isLater = ({ at }: { readonly at: Date | undefined }) => (at ?? middle) >= middle;
   const lists = [
     { request: {}, expected: all },

@@ -77,6 +77,7 @@ function commitOf(
     author: SERVICE,
     reservationId: '',
     purchaseId: '',
+    importedIds: [],
     takenOfHeld: taken,
   });
 }

@@ -5,7 +5,6 @@ import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { expect, test } from 'vitest';
 
 const LEFT_OUT: Readonly<Record<string, string>> = {
-  ImportAccount: 'an import writes a past of its own: test/year/imported.test.ts simulates it',
   ResolvePurchase:
     'operators decide about payments, not about credits: test/payments/mismatched.test.ts',
   SetShadowMode: 'it changes what every refusal means: test/rpc/shadow-mode.test.ts',

@@ -3,6 +3,7 @@ import { type Purchase, Purchase_Method } from '../../src/gen/billing/v1/ledger.
 import type { PackOffer } from '../../src/gen/billing/v1/pricing.ts';
 import { budgetsNow } from './model/budgets.ts';
 import { buyable, estimatePurchase, packMessage, purchaseNow } from './model/buy.ts';
+import { decide } from './model/decide.ts';
 import { Funding, grantsFor, overageRoom } from './model/funding.ts';
 import { entriesPage, pastBalance } from './model/history.ts';
 import { accountOf, fullBalanceOf, grantOf, isOpenGrant, reservationOf } from './model/messages.ts';
@@ -10,6 +11,8 @@ import { toNanos } from './model/money.ts';
 import { componentsOf, needsOf, priceOf } from './model/prices.ts';
 import { Refusal } from './model/refusal.ts';
 import type { AccountState } from './model/state.ts';
+import { CALLER } from './replicas.ts';
+import { trialOf } from './to-import.ts';
 import { toUsages } from './to-request.ts';
 import type { ReadSpec } from './trace.ts';
 
@@ -21,6 +24,7 @@ export function expectRead(
   now: number,
 ): object | Refusal {
   const { accountId } = state;
+  if (spec.read === 'import') return expectImport(state, spec, Number(subject), now);
   if (state.seq === 0n) return new Refusal('ACCOUNT_NOT_FOUND');
   switch (spec.read) {
     case 'balance': {
@@ -82,6 +86,20 @@ export function expectRead(
       return { purchases: purchases.map((one) => purchaseNow(state, one)), nextPageToken: '' };
     }
   }
+}
+
+/** What an import asked for at `askedAt` would answer. Its entry would be the first. */
+function expectImport(
+  state: AccountState,
+  { account }: Extract<ReadSpec, { read: 'import' }>,
+  askedAt: number,
+  now: number,
+): object | Refusal {
+  const value = trialOf(account, state.accountId, askedAt);
+  const author = { caller: CALLER, requestId: value.requestId, onBehalfOf: '' };
+  const ids = { reservationId: '', purchaseId: '', importedIds: [], takenOfHeld: null };
+  const moment = { now, loadedAt: now, author };
+  return decide(state.copy(), { $case: 'importAccount', value }, { ...moment, ...ids });
 }
 
 function estimate(

@@ -111,7 +111,8 @@ export async function checkStatements(
   const { timeZones } = state;
   const monthOf = (at: number) => monthIn(timeZones, at);
   const nextMonth = (at: number) => periodAt(timeZones, 'month', at).until;
-  for (let at = state.openedAt; at <= time; at = nextMonth(at)) {
+  const first = firstMonthOf(state);
+  for (let at = first; at <= time; at = nextMonth(at)) {
     const { statement } = await statements.getStatement({ accountId, month: monthOf(at) });
     if (!statement) throw new Violation(`${accountId}: no statement of ${monthOf(at)}`);
     const expected = expectStatement(state, entries, seen, statement);
@@ -126,7 +127,7 @@ export async function checkStatements(
   let file = '';
   for await (const { content } of statements.exportStatements({
     of: { $case: 'accountId', value: accountId },
-    fromMonth: monthOf(state.openedAt),
+    fromMonth: monthOf(first),
     toMonth: monthOf(time),
     format: ExportStatementsRequest_Format.JSON,
   }))
@@ -137,6 +138,12 @@ export async function checkStatements(
     .map((line) => Statement.fromJSON(JSON.parse(line)));
   if (textOf(exported) !== textOf(closed))
     throw new Violation(`${accountId}: the export differs: ${differences(exported, closed)}`);
+}
+
+/** An instant of the first month that is read. Of an imported account it is one that has no entries, if there is one. */
+function firstMonthOf({ timeZones, openedAt, startedAt }: AccountState): number {
+  const before = periodAt(timeZones, 'month', startedAt).from - 1;
+  return Math.max(openedAt, before);
 }
 
 const UNSETTLED: readonly Purchase_State[] = [Purchase_State.PENDING, Purchase_State.MISMATCHED];

@@ -8,9 +8,9 @@ import { textOf } from './compare.ts';
 import { settle } from './model/due.ts';
 import type { Request, Response } from './model/requests.ts';
 import type { AccountState } from './model/state.ts';
-import { type Attempt, keyOf, type Observed, type Span } from './observations.ts';
+import type { Attempt, Observed, Span } from './observations.ts';
 import { readChecks } from './read-checks.ts';
-import { bodyOf, isSameBatch, METHODS } from './request-keys.ts';
+import { bodyOf, isSameBatch, keyOfEntry } from './request-keys.ts';
 import type { ReadSpec } from './trace.ts';
 
 /** What must be right at some moment: between two seqs, both included. */
@@ -146,9 +146,9 @@ export class PendingChecks {
   /** The last seq that can have been there at an event. */
   #seqAfter(event: number): bigint {
     for (const entry of this.#observed.entries) {
-      const method = METHODS[entry.kind];
-      if (!method || entry.requestId === '' || isLate(entry)) continue;
-      const attempts = this.#byKey.get(keyOf(method, entry.accountId, entry.requestId)) ?? [];
+      const key = keyOfEntry(entry);
+      if (key === '' || isLate(entry)) continue;
+      const attempts = this.#byKey.get(key) ?? [];
       if (attempts.length > 0 && attempts.every(({ sent }) => sent > event)) return entry.seq - 1n;
     }
     return BigInt(this.#observed.entries.length);

@@ -1,10 +1,11 @@
 /** Sends a read. */
 import type { Scrip } from '../../src/client.ts';
 import type { Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
+import { trialOf } from './to-import.ts';
 import { toUsages } from './to-request.ts';
 import type { ReadSpec } from './trace.ts';
 
-/** `subject` is the id that it is about, or the instant in milliseconds; empty if there is none. */
+/** `subject` is the id or instant in milliseconds that it is about; of an import, when it is asked. Empty: none. */
 export function readNow(
   { billing, accounts }: Scrip,
   spec: ReadSpec,
@@ -61,5 +62,7 @@ export function readNow(
       return billing.getPurchase({ accountId, purchaseId: subject });
     case 'purchases':
       return billing.listPurchases({ accountId, pageSize: 1_000 });
+    case 'import':
+      return accounts.importAccount(trialOf(spec.account, accountId, Number(subject)));
   }
 }

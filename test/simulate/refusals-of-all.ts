@@ -4,6 +4,7 @@ import { mustBe, pagesOf } from './checks-of-all.ts';
 import type { Attempt } from './observations.ts';
 import { CALLER, onBehalfOf, type Replicas } from './replicas.ts';
 import { Violation } from './runner.ts';
+import { TRIAL } from './to-import.ts';
 
 /** So short that there are several pages. */
 const PAGE_SIZE = 40;
@@ -29,8 +30,8 @@ export async function checkRefusals(attempts: readonly Attempt[], replicas: Repl
       times,
       times.toSorted((a, b) => b - a),
     );
-    // Reads have no request id, and the lists at the end are refused for accounts that do not exist.
-    for (const refusal of all.filter(({ requestId }) => requestId !== '')) {
+    // Reads have no request id or that of a trial, and lists are refused for accounts that do not exist.
+    for (const refusal of all.filter(({ requestId }) => !['', TRIAL].includes(requestId))) {
       checkOne(refusal, byName.get(nameOfRefusal(refusal)) ?? []);
       const key = `${nameOfRefusal(refusal)} ${refusal.reason}`;
       remembered.set(key, (remembered.get(key) ?? 0) + 1);

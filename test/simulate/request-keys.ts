@@ -5,7 +5,7 @@ import type { Request } from './model/requests.ts';
 import { type Attempt, keyOf } from './observations.ts';
 
 /** Entry kinds of mutations, by their method. */
-export const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
+const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = {
   [Entry_Kind.OPEN_ACCOUNT]: 'openAccount',
   [Entry_Kind.UPDATE_ACCOUNT]: 'updateAccount',
   [Entry_Kind.CLOSE_ACCOUNT]: 'closeAccount',
@@ -33,8 +33,14 @@ export const METHODS: Readonly<Partial<Record<Entry_Kind, Request['$case']>>> = 
 export const keyOfRequest = ({ $case, value }: Request): string =>
   keyOf($case, value.accountId, value.requestId);
 
-export const keyOfEntry = ({ kind, accountId, requestId }: Entry): string => {
-  const method = METHODS[kind];
+/** The first entry of an import says when the account was opened elsewhere. */
+const methodOf = ({ kind, details }: Entry): Request['$case'] | undefined =>
+  kind === Entry_Kind.OPEN_ACCOUNT && details.has('opened_at') ? 'importAccount' : METHODS[kind];
+
+/** The key of the request whose first entry it is; empty: nobody asks for such entries. */
+export const keyOfEntry = (entry: Entry): string => {
+  const { accountId, requestId } = entry;
+  const method = methodOf(entry);
   return method && requestId !== '' ? keyOf(method, accountId, requestId) : '';
 };
 

@@ -314,6 +314,7 @@ export class Runner {
   }
 
   #instantOf(spec: ReadSpec): string {
+    if (spec.read === 'import') return `${this.timeline.now}`;
     if (spec.read !== 'past balance' || !('agoMs' in spec.point)) return '';
     return `${this.timeline.now - spec.point.agoMs}`;
   }

@@ -3,6 +3,7 @@ import type { Scrip } from '../../src/client.ts';
 import { GetUsageRequest_Dimension } from '../../src/gen/billing/v1/statement_service.ts';
 import { mustBe } from './checks-of-all.ts';
 import { entriesOf } from './model/history.ts';
+import { importSums } from './model/import-sums.ts';
 import { type AccountState, type BucketName, type ModelEntry, sum } from './model/state.ts';
 import { givenBack } from './model/statement.ts';
 import { UNITS } from './plans.ts';
@@ -16,10 +17,13 @@ export async function checkSums(
 ) {
   for (const state of states) if (state.seq > 0n) await checkUsage(state, startsAt, now, scrip);
   await checkRollForward(states, startsAt, now, scrip);
-  // Nobody imports accounts here.
   const accountIds = states.map(({ accountId }) => accountId);
   if (accountIds.length > 0)
-    mustBe('the sums of imports', await scrip.accounts.sumImports({ accountIds }), { sums: [] });
+    mustBe(
+      'the sums of imports',
+      await scrip.accounts.sumImports({ accountIds }),
+      importSums(states),
+    );
 }
 
 type Used = { count: bigint; credits: bigint; refunded: bigint };

@@ -34,6 +34,7 @@ import {
 import { Criticality, type Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import type { Usages } from '../../src/gen/billing/v1/pricing.ts';
 import type { Request } from './model/requests.ts';
+import { importOf } from './to-import.ts';
 import type { AmountSpec, RequestSpec, UsageSpec } from './trace.ts';
 
 export const toUsages = (items: readonly UsageSpec[]): Usages => ({
@@ -92,6 +93,8 @@ export function toRequest(
       const value = OpenAccountRequest.fromPartial(fields);
       return { $case: 'openAccount', value };
     }
+    case 'import':
+      return { $case: 'importAccount', value: importOf(spec, common, now) };
     case 'update': {
       const value = UpdateAccountRequest.fromPartial({ ...common, ...settingsOf(spec) });
       return { $case: 'updateAccount', value };

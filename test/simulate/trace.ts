@@ -3,6 +3,8 @@
  * them can be left out: a step that needs the result of one that is missing is skipped.
  */
 
+import type { ImportSpec } from './import-spec.ts';
+
 export type UsageSpec = {
   readonly operation: string;
   readonly quantities: Readonly<Record<string, number>>;
@@ -25,6 +27,7 @@ export type RequestSpec = {
       readonly name: string;
       readonly timeZone?: string;
     }
+  | ImportSpec
   | {
       readonly do: 'update';
       readonly name?: string;
@@ -162,7 +165,9 @@ export type ReadSpec =
   | { readonly read: 'budgets' }
   | { readonly read: 'packs' }
   | { readonly read: 'purchase'; readonly of: number }
-  | { readonly read: 'purchases' };
+  | { readonly read: 'purchases' }
+  /** What an import would do: it validates only. */
+  | { readonly read: 'import'; readonly account: ImportSpec };
 
 /** How a request is sent. */
 export type Delivery = {

@@ -1,7 +1,9 @@
 /** Makes a trace of a seed. The same seed and length make the same trace. */
 import { Random } from '../cluster/random.ts';
+import type { ImportSpec } from './import-spec.ts';
 import { ZONE_NAMES } from './model/calendar.ts';
 import { PLANS, UNITS } from './plans.ts';
+import { RandomImports } from './random-imports.ts';
 import { onBehalfOf } from './replicas.ts';
 import type {
   AmountSpec,
@@ -57,12 +59,19 @@ class Workload {
   /** Requests that can be repeated. */
   readonly #requests: { readonly id: number; readonly account: number }[] = [];
   readonly #checkouts: number[] = [];
+  /** Accounts that have not begun. */
+  readonly #later: number[] = [];
+  readonly #imports: RandomImports;
   #orders = 0;
 
   constructor(seed: number) {
     this.#seed = seed;
     this.#random = new Random(seed);
     this.#replicas = this.#random.of([1, 2, 2, 3]);
+    this.#imports = new RandomImports(
+      this.#random,
+      (account) => `order${account}-${++this.#orders}`,
+    );
   }
 
   trace(length: number): Trace {
@@ -70,16 +79,31 @@ class Workload {
     const width = random.of([1, 8, 16, 32, 48]);
     for (let account = 0; account < ACCOUNTS; account++) {
       this.#accounts.push({ reservations: [], spendings: [], purchases: [] });
-      const plan = random.of(PLANS as unknown as [(typeof PLANS)[number]]).planId;
-      const name = this.#chance(0.3) ? `name ${account}` : '';
-      const timeZone = this.#chance(0.5) ? this.#timeZone() : '';
-      this.#add(account, { do: 'open', plan, name, timeZone });
-      if (this.#chance(0.7))
-        this.#add(account, { do: 'grant', credits: random.integer(20, 300), category: 1 });
+      if (account < HOT || this.#chance(0.7)) this.#begin(account);
+      else this.#later.push(account);
     }
     while (this.#steps.length < length) this.#next();
     return { seed: this.#seed, replicas: this.#replicas, width, steps: this.#steps };
   }
+
+  /** Opens an account, or imports it: sometimes after an import with a mistake, or while somebody else opens it. */
+  #begin(account: number) {
+    const isImported = this.#chance(0.4);
+    if (isImported && this.#chance(0.5)) this.#add(account, this.#wrongImport(account));
+    if (isImported) this.#add(account, this.#imports.next(account));
+    if (!isImported || this.#chance(0.15)) this.#add(account, this.#open(account));
+    if (this.#chance(isImported ? 0.3 : 0.7))
+      this.#add(account, { do: 'grant', credits: this.#random.integer(20, 300), category: 1 });
+  }
+
+  #open(account: number): RequestSpec {
+    const name = this.#chance(0.3) ? `name ${account}` : '';
+    const timeZone = this.#chance(0.5) ? this.#timeZone() : '';
+    return { do: 'open', plan: this.#plan(), name, timeZone };
+  }
+
+  #wrongImport = (account: number): ImportSpec =>
+    this.#imports.withMistake(this.#imports.next(account));
 
   #chance = (share: number): boolean => this.#random.next() < share;
 
@@ -127,6 +151,7 @@ class Workload {
   }
 
   #next() {
+    if (this.#later.length > 0 && this.#chance(0.02)) this.#begin(this.#later.shift() as number);
     const choice = this.#random.next();
     if (choice < 0.6) return this.#addSome();
     if (choice < 0.67) return this.#repeat();
@@ -190,6 +215,8 @@ class Workload {
         return { do: 'move', plan: this.#plan() };
       case 'set budget':
         return { ...request, credits: request.credits + 1 };
+      case 'import':
+        return { ...request, reference: `${request.reference} again` };
       default:
         return request;
     }
@@ -298,9 +325,14 @@ class Workload {
           }
         : { do: 'withdraw', pack: `own-${random.integer(1, 3)}` };
     if (choice < 0.98) return this.#update();
+    if (choice < 0.983) return this.#chance(0.8) ? this.#wrongOrNot(account) : this.#open(account);
     if (choice < 0.997 || account < ACCOUNTS - 2) return { do: 'move', plan: this.#plan() };
     return { do: 'close' };
   }
+
+  /** Of an account that has begun, nothing is imported. */
+  #wrongOrNot = (account: number): ImportSpec =>
+    this.#chance(0.3) ? this.#wrongImport(account) : this.#imports.next(account);
 
   #reserve(account: number): RequestSpec {
     const random = this.#random;
@@ -493,6 +525,7 @@ class Workload {
   #readOf(account: number): ReadSpec {
     const random = this.#random;
     const { reservations, purchases } = this.#accounts[account]!;
+    if (this.#chance(0.02)) return { read: 'import', account: this.#wrongOrNot(account) };
     const choice = random.integer(0, 17);
     if (choice === 13 || choice === 14) return this.#pastBalance();
     if (choice === 15 || choice === 16) return this.#entries(reservations);

@@ -8,7 +8,7 @@ import { checkCreditLimit } from '../credit-limit.ts';
 import { monthNotRunning, paymentReferenceUsed, planLacksPack } from '../failures.ts';
 import { instantText } from '../grant-details.ts';
 import { paymentReferenceKey } from '../payment-reference.ts';
-import { monthNameAt } from '../periods/period.ts';
+import { monthNameAt, periodAt } from '../periods/period.ts';
 import {
   type ImportAccount,
   type ImportedGrant,
@@ -97,7 +97,7 @@ function checkPurchases(book: Book, command: ImportAccount, mistakes: Mistakes) 
     if (!importedPack(book.plan, purchase))
       mistakes.add(atField(planLacksPack(book.plan, packId), `${path}.pack_id`));
     checkSpending(purchase, path, mistakes);
-    checkDate(book, paidAt, dayOf(command.openedAt), `${path}.paid_at`, mistakes);
+    checkDate(book, paidAt, dayOfOpening(book), `${path}.paid_at`, mistakes);
     if (typeof expiresAt === 'number' && expiresAt <= paidAt)
       mistakes.addField(`${path}.expiry.expires_at`, 'must be after paid_at');
     const key = paymentReferenceKey(paymentReference);
@@ -173,13 +173,19 @@ function checkDate(book: Book, at: number, earliest: number, field: string, mist
   else if (at < earliest) mistakes.addField(field, 'is before the account was opened');
 }
 
-/** Dates of one day may differ in their precision: a date alone is its first moment. */
-const dayOf = (openedAt: number): number => Math.floor(openedAt / DAY_MS) * DAY_MS;
+/**
+ * Dates of one day may differ in their precision: a date alone is its first moment. The day is that of the account's
+ * zone, or that of UTC where it began earlier: files have dates of UTC.
+ */
+function dayOfOpening({ account: { openedAt, timeZones } }: Book): number {
+  const inUtc = Math.floor(openedAt / DAY_MS) * DAY_MS;
+  return Math.min(inUtc, periodAt(timeZones, 'day', openedAt).from);
+}
 
 /** The period in which an account is opened has begun before. */
-function earliestOf({ plan, account }: Book, { source }: ImportedGrant): number {
+function earliestOf(book: Book, { source }: ImportedGrant): number {
+  const { plan, account } = book;
   const { allowance } = plan.terms;
-  const { openedAt } = account;
-  if (source !== 'ALLOWANCE' || !allowance) return dayOf(openedAt);
-  return allowancePeriodAt(account, allowance, openedAt).from;
+  if (source !== 'ALLOWANCE' || !allowance) return dayOfOpening(book);
+  return allowancePeriodAt(account, allowance, account.openedAt).from;
 }

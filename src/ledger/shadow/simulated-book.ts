@@ -38,7 +38,7 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
       budgetCounters: simulatedCounters(book, shadow),
       nextReservationExpiry: null,
       plansLeft: book.plansLeft,
-      firstEntryAt: book.firstEntryAt,
+      usageSince: book.usageSince,
     },
     book.now,
     book.newId,

@@ -55,15 +55,19 @@ async function lastSeqUpTo(
 ): Promise<bigint> {
   // The account is ahead of this replica's clock if another replica, with a faster one, has written it.
   const latest = Math.max(clock.now(), lastAt);
-  if (at < openedAt || at > latest) throw instantOutOfRange(at, openedAt, latest);
-  return await lastSeqBefore(em(), archive, accountId, at + 1, seq);
+  const isPast = at >= openedAt && at <= latest;
+  const last = isPast ? await lastSeqBefore(em(), archive, accountId, at + 1, seq) : 0n;
+  if (last > 0n) return last;
+  // An imported account was opened before its first entry.
+  const first = await findBalancesAfter(em(), archive, accountId, 1n);
+  throw instantOutOfRange(at, first?.at ?? openedAt, latest);
 }
 
 function instantOutOfRange(at: number, earliest: number, latest: number): Failure {
   const [asked, from, to] = [at, earliest, latest].map((ms) => new Date(ms).toISOString());
   return new Failure(
     'INSTANT_OUT_OF_RANGE',
-    `at ${asked} there is no balance: the account was opened at ${from}, and it is now ${to}`,
+    `at ${asked} there is no balance: the account's first entry is of ${from}, and it is now ${to}`,
     { at: `${asked}`, earliest: `${from}`, latest: `${to}` },
   );
 }

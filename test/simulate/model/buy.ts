@@ -67,13 +67,14 @@ const validityMessage = (validity: Validity): Pack['validity'] => {
   };
 };
 
-const validityText = (validity: Validity): string => {
+export const validityText = (validity: Validity): string => {
   if (validity === null) return 'never';
   return 'days' in validity ? `${validity.days} days` : `${validity.months} months`;
 };
 
 /** References are the same but for case and spaces; the simulation writes no others. */
-const referenceKey = (reference: string): string => reference.replaceAll(' ', '').toLowerCase();
+export const referenceKey = (reference: string): string =>
+  reference.replaceAll(' ', '').toLowerCase();
 
 export function purchase(
   state: AccountState,
@@ -238,7 +239,7 @@ export function claim(
     );
 }
 
-const pendingPurchase = (
+export const pendingPurchase = (
   { accountId }: AccountState,
   { packId, title, credits, price }: PlanPack,
   quantity: number,

@@ -25,12 +25,20 @@ export type ModelPath = {
 export function pathsOf(state: AccountState, id: Id, now: number): readonly ModelPath[] {
   const entries = [...entriesOf(state)].reverse();
   const chargeOf = chargesOf(entries);
+  const firsts = firstsOf(entries);
+  // A request id names what its request made first.
+  const names = (entry: ModelEntry, asked: Id) =>
+    has(entry, asked) && (asked.$case !== 'requestId' || firsts.get(entry.requestId) === entry);
   const named = new Map(
-    entries.filter((entry) => has(entry, id)).map((entry) => [keyOf(chargeOf(entry)), entry]),
+    entries.filter((entry) => names(entry, id)).map((entry) => [keyOf(chargeOf(entry)), entry]),
   );
   return [...named].map(([key, entry]) => {
     const charge = chargeOf(entry);
-    const own = entries.filter((other) => keyOf(chargeOf(other)) === key);
+    const requestId = requestOf(entries, charge);
+    const own = entries.filter(
+      (other) =>
+        keyOf(chargeOf(other)) === key || (requestId !== '' && other.requestId === requestId),
+    );
     return {
       key: { accountId: state.accountId, charge },
       steps: own.map((step) => ({ seq: step.seq, found: has(step, id) })),
@@ -40,6 +48,19 @@ export function pathsOf(state: AccountState, id: Id, now: number): readonly Mode
 }
 
 const keyOf = (charge: Charge): string => textOf(charge);
+
+/** The first entry of each request. */
+function firstsOf(entries: readonly ModelEntry[]): ReadonlyMap<string, ModelEntry> {
+  const firsts = new Map<string, ModelEntry>();
+  for (const entry of entries)
+    if (entry.requestId !== '' && !firsts.has(entry.requestId)) firsts.set(entry.requestId, entry);
+  return firsts;
+}
+
+/** Whose entries are all on the path: also purchases, which have paths of their own. Empty: nobody's. */
+const requestOf = (entries: readonly ModelEntry[], charge: Charge): string =>
+  (charge?.$case === 'entrySeq' && entries.find(({ seq }) => seq === charge.value)?.requestId) ||
+  '';
 
 function has(entry: ModelEntry, id: Id): boolean {
   if (id.$case === 'requestId') return entry.requestId === id.value;
@@ -52,9 +73,7 @@ function has(entry: ModelEntry, id: Id): boolean {
  * belongs to what spends it.
  */
 function chargesOf(entries: readonly ModelEntry[]): (entry: ModelEntry) => Charge {
-  const firsts = new Map<string, ModelEntry>();
-  for (const entry of entries)
-    if (entry.requestId !== '' && !firsts.has(entry.requestId)) firsts.set(entry.requestId, entry);
+  const firsts = firstsOf(entries);
   const own = ({ kind, seq, refundedSeq, reservationId, purchaseId }: ModelEntry): Charge => {
     if (reservationId !== '') return { $case: 'reservationId', value: reservationId };
     if (purchaseId !== '') return { $case: 'purchaseId', value: purchaseId };
@@ -67,9 +86,8 @@ function chargesOf(entries: readonly ModelEntry[]): (entry: ModelEntry) => Charg
     else next = entry;
   return (entry) => {
     const spending = spendings.get(entry) ?? entry;
-    return own(
-      spending.reservationId === '' ? (firsts.get(spending.requestId) ?? spending) : spending,
-    );
+    const { reservationId, purchaseId, requestId } = spending;
+    return own(reservationId + purchaseId === '' ? (firsts.get(requestId) ?? spending) : spending);
   };
 }
 

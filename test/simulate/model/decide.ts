@@ -5,6 +5,7 @@ import { commit } from './commit.ts';
 import { resumeAccount, suspendAccount, updateGrant, voidGrant } from './corrections.ts';
 import type { Deciding } from './deciding.ts';
 import { closeAccount, grantCredits, moveAccount, openAccount, updateAccount } from './govern.ts';
+import { importAccount } from './import.ts';
 import { updateLevels } from './levels.ts';
 import { balanceOf } from './messages.ts';
 import { charge, reserve } from './new-work.ts';
@@ -21,12 +22,12 @@ export function decide(state: AccountState, request: Request, deciding: Deciding
   const { notAfter } = request.value;
   if (notAfter && loadedAt > notAfter.getTime()) return new Refusal('REQUEST_EXPIRED');
   const exists = state.seq > 0n;
-  if (request.$case === 'openAccount') {
-    if (exists) return new Refusal('ACCOUNT_EXISTS');
-  } else if (!exists) return new Refusal('ACCOUNT_NOT_FOUND');
+  const opens = request.$case === 'openAccount' || request.$case === 'importAccount';
+  if (exists && opens) return new Refusal('ACCOUNT_EXISTS', { account_id: state.accountId });
+  if (!exists && !opens) return new Refusal('ACCOUNT_NOT_FOUND');
   const response = apply(state, request, deciding);
   if (response instanceof Refusal) return response;
-  if (request.$case !== 'openAccount') updateLevels(state);
+  if (!opens) updateLevels(state);
   // The levels of a response's balance are those after the command.
   return 'balance' in response ? { ...response, balance: balanceOf(state, now) } : response;
 }
@@ -35,6 +36,8 @@ function apply(state: AccountState, request: Request, deciding: Deciding): First
   switch (request.$case) {
     case 'openAccount':
       return openAccount(state, request.value, deciding);
+    case 'importAccount':
+      return importAccount(state, request.value, deciding);
     case 'updateAccount':
       return updateAccount(state, request.value, deciding);
     case 'closeAccount':

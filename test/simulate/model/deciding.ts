@@ -9,6 +9,8 @@ export type Deciding = {
   readonly author: Author;
   readonly reservationId: string;
   readonly purchaseId: string;
+  /** Of the purchases of an import, in the order of their entries; those that are missing are not known. */
+  readonly importedIds: readonly string[];
   /** What a partial commit took of each grant that it held, where the contract leaves that open. */
   readonly takenOfHeld: readonly Part[] | null;
 };

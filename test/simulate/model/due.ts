@@ -77,7 +77,7 @@ export function syncTerms(state: AccountState, now: number) {
 
 /** How often the allowance is granted: each month, or counted from the opening. */
 export const everyOf = (
-  { openedAt }: AccountState,
+  { openedAt }: Pick<AccountState, 'openedAt'>,
   { every }: NonNullable<AccountState['plan']['allowance']>,
 ): ModelEvery => (every === 'month' ? every : { ...every, since: openedAt });
 
@@ -176,10 +176,7 @@ export function startPeriod(state: AccountState, now: number, author: Author) {
   const { until } = periodFrom(state.timeZones, everyOf(state, allowance), from);
   expireOldAllowances(state, now, author);
   state.allowanceDueAt = until;
-  const period =
-    allowance.every === 'month'
-      ? monthOf(state.timeZones, until - 1)
-      : new Date(from).toISOString();
+  const period = periodNameOf(state, allowance, { from, until });
   addGrant(
     state,
     {
@@ -195,6 +192,13 @@ export function startPeriod(state: AccountState, now: number, author: Author) {
     author,
   );
 }
+
+/** What the ledger calls a period of the allowance. */
+export const periodNameOf = (
+  { timeZones }: Pick<AccountState, 'timeZones'>,
+  { every }: NonNullable<AccountState['plan']['allowance']>,
+  { from, until }: { readonly from: number; readonly until: number },
+): string => (every === 'month' ? monthOf(timeZones, until - 1) : new Date(from).toISOString());
 
 /** Of the allowances that have no expiry, the newest credits stay, up to the limit. */
 function expireOldAllowances(state: AccountState, now: number, author: Author) {
@@ -215,7 +219,7 @@ function expireOldAllowances(state: AccountState, now: number, author: Author) {
   }
 }
 
-type NewGrant = Pick<
+export type NewGrant = Pick<
   GrantState,
   'amount' | 'category' | 'effectiveAt' | 'expiresAt' | 'source' | 'sourceReference'
 > &

@@ -19,7 +19,8 @@ export function openAccount(
   const plan = PLANS.find(({ planId }) => planId === request.planId);
   if (!plan) return new Refusal('PLAN_NOT_FOUND', { plan_id: request.planId });
   const { displayName, labels } = request;
-  Object.assign(state, { planId: plan.planId, displayName, labels, openedAt: now, lastAt: now });
+  Object.assign(state, { planId: plan.planId, displayName, labels });
+  Object.assign(state, { openedAt: now, startedAt: now, lastAt: now });
   const { timeZone } = request;
   if (timeZone !== '' && timeZone !== 'UTC') state.timeZones = [{ zone: timeZone, at: now }];
   const details = [

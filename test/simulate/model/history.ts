@@ -24,7 +24,7 @@ export function pastBalance(
 ): GetPastBalanceResponse | Refusal {
   if ('seq' in point && point.seq > state.seq)
     return new Refusal('ENTRY_NOT_FOUND', { seq: point.seq });
-  if ('at' in point && (point.at < state.openedAt || point.at > now))
+  if ('at' in point && (point.at < state.startedAt || point.at > now))
     return new Refusal('INSTANT_OUT_OF_RANGE');
   const all = [...entriesOf(state)].reverse();
   const counted = all.filter((entry) =>

@@ -28,7 +28,7 @@ export function refusalOfLate(
   const told = { used_at: usedAt.toISOString(), plan_id: planId };
   if (lateDays === 0) return new Refusal('LATE_USAGE_NOT_ALLOWED', told);
   const window = lateDays * UNITS.DAY;
-  const earliest = Math.max(now - window, state.openedAt, openSince(state, now, window));
+  const earliest = Math.max(now - window, state.startedAt, openSince(state, now, window));
   if (usedAt.getTime() >= earliest) return null;
   const limit = new Date(earliest).toISOString();
   return new Refusal('LATE_USAGE_NOT_ALLOWED', { ...told, earliest: limit });

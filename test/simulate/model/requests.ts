@@ -11,8 +11,7 @@ import type { Mutation, MutationResult } from '../../../src/gen/billing/v1/billi
 
 /** A mutation: one that a Batch takes, or one of the others. */
 export type Request =
-  // An import comes before all else: test/ledger/import-properties.test.ts has random ones.
-  | Exclude<NonNullable<Mutation['mutation']>, { $case: 'importAccount' }>
+  | NonNullable<Mutation['mutation']>
   | { readonly $case: 'offerPack'; readonly value: OfferPackRequest }
   | { readonly $case: 'withdrawPack'; readonly value: WithdrawPackRequest }
   | { readonly $case: 'resolvePurchase'; readonly value: ResolvePurchaseRequest };

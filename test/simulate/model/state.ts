@@ -2,7 +2,10 @@
  * What the model knows of one account. Records are never changed, only replaced, so a copy of the maps is a
  * copy of the account.
  */
-import type { AutoTopUp } from '../../../src/gen/billing/v1/account_service.ts';
+import type {
+  AutoTopUp,
+  ImportAccountRequest,
+} from '../../../src/gen/billing/v1/account_service.ts';
 import {
   Bucket_Kind,
   type Entry,
@@ -114,6 +117,18 @@ export type Spending = {
   readonly labels: Labels;
 };
 
+/** What an import has told. */
+export type Imported = {
+  readonly at: number;
+  readonly planId: string;
+  readonly request: ImportAccountRequest;
+  /** What had expired unspent. */
+  readonly expired: bigint;
+  /** What the running month had used, and for what. */
+  readonly split: readonly Part[];
+  readonly uses: readonly Use[];
+};
+
 /** A refund of a spending, and what was refunded of it before. */
 export type RefundMade = {
   readonly at: number;
@@ -202,6 +217,10 @@ export class AccountState {
   displayName = '';
   labels: Labels = new Map();
   openedAt = 0;
+  /** When its first entry was made: after its opening, if it was imported. */
+  startedAt = 0;
+  /** Null: it was opened here. */
+  imported: Imported | null = null;
   /** Null: always UTC. */
   timeZones: ModelZones = null;
   closedAt: number | null = null;

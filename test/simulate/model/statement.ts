@@ -86,6 +86,12 @@ class Month {
       for (const { operation, count, credits } of uses) this.#add(operation, count, credits, 0n);
       this.#consume(split, 1n);
     }
+    const { imported } = state;
+    if (imported && monthOf(imported.at) === month) {
+      for (const { operation, count, credits } of imported.uses)
+        this.#add(operation, count, credits, 0n);
+      this.#consume(imported.split, 1n);
+    }
     for (const { at, spending, split } of state.refunds) {
       if (monthOf(at) !== month) continue;
       const before = monthOf(spending.at);
