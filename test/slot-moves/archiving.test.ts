@@ -23,7 +23,7 @@ const REFUSED = {
   exitCode: 2,
   lines: [
     'cell old',
-    'scrip: slots of this cell are being moved: archive it once scrip cells check is ok',
+    'scrip: cell old: slots of this cell are being moved: archive it once scrip cells check is ok',
   ],
 };
 
