@@ -513,6 +513,17 @@ describe('a job belongs to the mode in which it was reserved', () => {
     await charge(accountId, 6n);
     expect(await decided(accountId)).toEqual(['CHARGE 10 left 0', 'CHARGE 6 left 1']);
   });
+
+  test('beginning again within the same millisecond starts from the balance of then', async () => {
+    const accountId = await shadowed(10n);
+    const began = scrip.now();
+    await charge(accountId, 10n);
+    await set(accountId, false);
+    const { account } = await set(accountId, true);
+    expect(account?.shadowMode?.since).toEqual(new Date(began + 1));
+    await charge(accountId, 6n);
+    expect(await decided(accountId)).toEqual(['CHARGE 10 left 0', 'CHARGE 6 left 4']);
+  });
 });
 
 test('switched under load on two replicas: what is answered as shadow moves nothing, all else is charged', async () => {
