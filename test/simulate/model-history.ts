@@ -1,4 +1,5 @@
 /** A history as the model makes it, for tests of what the checker accepts of it and what not. */
+import type { ShadowDecision } from '../../src/gen/billing/v1/account_service.ts';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { checkAccount } from './checker.ts';
 import { bucketOf } from './entry-problem.ts';
@@ -23,6 +24,7 @@ export class History {
   readonly attempts: Attempt[] = [];
   readonly reads: Read[] = [];
   readonly entries: Entry[] = [];
+  readonly decisions: ShadowDecision[] = [];
   readonly #state = new AccountState(ACCOUNT);
 
   /** A request that is decided and answered now, or was sent and decided before the clocks went on. */
@@ -69,19 +71,24 @@ export class History {
 
   #decide(requestId: string, spec: RequestSpec, at: number) {
     const request = toRequest(spec, { accountId: ACCOUNT, requestId }, at, {
-      reservationOf: () => null,
-      seqOf: (step) => this.entries.find((one) => one.requestId === `request-${step}`)?.seq ?? null,
+      reservationOf: (step) => `job-${step}`,
+      seqOf: (step) =>
+        [...this.entries, ...this.decisions].find(
+          ({ requestId }) => requestId === `request-${step}`,
+        )?.seq ?? null,
     }) as Request;
     const answer = decide(this.#state, request, {
       now: at,
       loadedAt: at,
       author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
-      reservationId: '',
+      reservationId: requestId.replace('request', 'job'),
       purchaseId: '',
       importedIds: ['purchase-1', 'purchase-2'],
       takenOfHeld: null,
     }) as Response;
     this.#write();
+    this.decisions.push(...this.#state.decided.map((one) => ({ ...one, traceId: '' })));
+    this.#state.decided = [];
     return { request, outcome: { kind: 'answer', answer } as Outcome<Response> };
   }
 
@@ -124,7 +131,12 @@ export class History {
   check = () =>
     checkAccount({
       ...{ accountId: ACCOUNT, attempts: this.attempts, reads: this.reads },
-      ...{ entries: this.entries, timeline: this.timeline, isPaid: () => false },
+      ...{
+        decisions: this.decisions,
+        entries: this.entries,
+        timeline: this.timeline,
+        isPaid: () => false,
+      },
     });
 }
 

@@ -1,5 +1,6 @@
 /** What the callers of a simulation saw. */
 
+import type { ShadowDecision } from '../../src/gen/billing/v1/account_service.ts';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import type { Method, Request, Response } from './model/requests.ts';
 import type { ReadSpec } from './trace.ts';
@@ -80,6 +81,8 @@ export type Observed = {
   readonly attempts: readonly Attempt[];
   readonly reads: readonly Read[];
   readonly entries: readonly Entry[];
+  /** What was decided in shadow mode. */
+  readonly decisions: readonly ShadowDecision[];
   readonly timeline: Timeline;
   /** Whether the provider has got a payment of the price. */
   readonly isPaid: (purchaseId: string) => boolean;
