@@ -127,7 +127,7 @@ export const internalFailure = (traceId: string): Failure =>
   });
 
 /** Of the other mutations of an atomic Batch, where the one at `index`, counted from 0, was refused. */
-export const batchRefused = (index: number, { reason }: Failure): Failure =>
+export const batchRefused = (index: number, { reason }: Pick<Failure, 'reason'>): Failure =>
   new Failure(
     'BATCH_REFUSED',
     `the Batch is atomic, and its mutation ${index} was refused: ${reason}; nothing was written`,

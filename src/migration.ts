@@ -2,6 +2,7 @@
 import { agreeOnMap, mapToRecord } from './cells/agreement.ts';
 import { rangesOf } from './cells/cell-map.ts';
 import { type CellAddress, oneCell, readCellsFile } from './cells/cells-file.ts';
+import { errorOfCell } from './cells/error-of-cell.ts';
 import { findCell, findLedger, recordCell } from './cells/recorded-map.ts';
 import { formatRanges } from './cells/slot-ranges.ts';
 import { verifiesAddress } from './database-host.ts';
@@ -49,7 +50,7 @@ async function migrateCells(cells: readonly CellAddress[]): Promise<readonly str
     }),
   );
   const failed = migrated.flatMap((one, index) =>
-    one.status === 'rejected' ? [`cell ${cells[index]?.name}: ${one.reason.message}`] : [],
+    one.status === 'rejected' ? [errorOfCell(one.reason, cells[index]?.name ?? '').message] : [],
   );
   if (failed.length > 0) throw new Error(failed.join('; '));
   const lines = migrated.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));

@@ -88,6 +88,13 @@ export function urlOfService(url: string, poolerUrl: string | null): string {
   return poolerUrl ? databaseUrl(poolerUrl, new URL(url).pathname.slice(1)) : url;
 }
 
+/** The URL with these options of a session; others that it has are replaced. */
+export function withOptions(url: string, options: string): string {
+  const changed = new URL(url);
+  changed.searchParams.set('options', options);
+  return changed.href;
+}
+
 function databaseUrl(url: string, database: string): string {
   const changed = new URL(url);
   changed.pathname = `/${database}`;

@@ -22,6 +22,10 @@ export const accountMoving = (cell: string): Failure =>
     { cell },
   );
 
+/** Of reads of several cells. */
+const accountsMoved = (): Failure =>
+  new Failure('DATABASE_UNAVAILABLE', 'accounts were moved to another cell meanwhile; retry', {});
+
 /** The failure of a call on an account of this cell. */
 export const inCell = (failure: Failure, cell: string): Failure =>
   failure.reason === 'DATABASE_UNAVAILABLE' && !('cell' in failure.metadata)
@@ -46,6 +50,8 @@ export class CellRouter<Cell> {
   readonly #running = new Map<string, Cell>();
   /** Of those that run. */
   readonly #unreachable = new Set<string>();
+  /** What `reachable` answers: every call asks for it. */
+  #reachable: readonly Cell[] = [];
   /** Where there is one cell, nothing has to be looked up. */
   #only: Cell | null = null;
   /** Whether accounts of the only cell are in others, which are not known here. */
@@ -109,16 +115,29 @@ export class CellRouter<Cell> {
     if (this.#map.cells[slot] !== cell || this.#isStopped(cell, slot)) throw accountMoving(cell);
   }
 
+  /** Throws where accounts have changed their cell since `changing` was read: what reads several cells may miss them. */
+  assertUnchanged(changing: AbortSignal) {
+    if (changing.aborted) throw accountsMoved();
+  }
+
   /** The cell runs from now on. */
   add(name: string, cell: Cell) {
     this.#running.set(name, cell);
     if (this.isOne) this.#only = cell;
+    this.#findReachable();
   }
 
   /** Whether the database of a cell answers. Of the only cell every call finds out by itself. */
   report(name: string, isReachable: boolean) {
     if (isReachable) this.#unreachable.delete(name);
     else this.#unreachable.add(name);
+    this.#findReachable();
+  }
+
+  #findReachable() {
+    this.#reachable = this.names.flatMap((name) =>
+      this.#only || !this.#unreachable.has(name) ? (this.#running.get(name) ?? []) : [],
+    );
   }
 
   /** Of the only cell: calls fail while accounts of it are in others, as nobody here knows which. */
@@ -155,7 +174,7 @@ export class CellRouter<Cell> {
 
   /** Of what every cell has, such as the plans. Throws DATABASE_UNAVAILABLE while none can be used. */
   any(): Cell {
-    return this.#only ?? this.reachable()[0] ?? this.named(this.names[0] as string);
+    return this.#only ?? this.#reachable[0] ?? this.named(this.names[0] as string);
   }
 
   /**
@@ -174,9 +193,7 @@ export class CellRouter<Cell> {
 
   /** Those that can be used at the moment. */
   reachable(): readonly Cell[] {
-    return this.names.flatMap((name) =>
-      this.#only || !this.#unreachable.has(name) ? (this.#running.get(name) ?? []) : [],
-    );
+    return this.#reachable;
   }
 
   /** Every cell of the configuration, in its order. */

@@ -1,12 +1,10 @@
 /** How commands use the databases themselves. What they need for that is loaded only then: other commands start sooner. */
 import type { Config } from '../config.ts';
 import type { Em } from '../pg/orm.ts';
+import { type CellName, inEachCell } from './each-cell.ts';
 
 /** As the service, or as the owner of the tables, who may do more. */
 export type Role = 'service' | 'owner';
-
-/** The cell that a command works on; null: there is one. */
-export type CellName = string | null;
 
 /**
  * Calls `use` with the database of the environment; with that of each cell in turn where there are several, whose name
@@ -32,14 +30,10 @@ export async function withEachDatabase(
   ]);
   const config = requireConfig(process.env);
   const { cells, close } = await findCells(config);
-  let exitCode = 0;
   try {
-    for (const { name, url } of cells) {
-      const cell = cells.length > 1 ? name : null;
-      const ended = await withCell(role, url, config, (em) => use(em, config, cell));
-      exitCode = Math.max(exitCode, ended);
-    }
-    return exitCode;
+    return await inEachCell(cells, cells.length === 1, ({ url }, name) =>
+      withCell(role, url, config, (em) => use(em, config, name)),
+    );
   } finally {
     await close();
   }

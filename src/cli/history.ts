@@ -4,6 +4,7 @@ import { Entry, Entry_Kind } from '../gen/billing/v1/ledger.ts';
 import { suggestion } from '../nearest-name.ts';
 import { visible } from '../visible-text.ts';
 import { argumentError, exitWith, write } from './command.ts';
+import { NOT_FOUND } from './exit-codes.ts';
 import { named, toJson } from './json.ts';
 import { memberName } from './member-name.ts';
 import { type LabelFilter, labelFields, labelFilter, wholeNumber } from './options.ts';
@@ -52,9 +53,12 @@ export const history = serviceCommand('history', {
     exitWith(async (accountId: string, options: Options) => {
       if (options.newest && options.follow) throw argumentError('either --newest or --follow');
       const filter = filterOf(accountId, options);
-      if (options.newest) await showNewest(filter, options);
-      else await showInOrder(filter, options);
-      return 0;
+      const lines = linesOf(options);
+      if (options.newest) await showNewest(filter, options, lines);
+      else await showInOrder(filter, options, lines);
+      if (lines.shown > 0) return 0;
+      process.stderr.write('no entry matches\n');
+      return NOT_FOUND;
     }),
   );
 
@@ -74,9 +78,8 @@ const isFiltered = ({ accountId: _, ...filter }: Filter): boolean =>
   Object.values(filter).some((value) => (value instanceof Map ? value.size : value.length) > 0);
 
 /** Where the service at the next address goes on: there the one before has ended. */
-async function showInOrder(filter: Filter, options: Options) {
+async function showInOrder(filter: Filter, options: Options, lines: Lines) {
   const { follow, last } = options;
-  const lines = linesOf(options);
   let afterSeq: bigint | undefined;
   await withService(options, async (scrip) => {
     afterSeq ??= await seqBefore(scrip, filter, last);
@@ -88,8 +91,7 @@ async function showInOrder(filter: Filter, options: Options) {
   });
 }
 
-async function showNewest(filter: Filter, options: Options) {
-  const lines = linesOf(options);
+async function showNewest(filter: Filter, options: Options, lines: Lines) {
   let missing = options.last;
   let beforeSeq = 0n;
   await withService(options, async (scrip) => {
@@ -104,16 +106,24 @@ async function showNewest(filter: Filter, options: Options) {
   });
 }
 
+type Lines = ReturnType<typeof linesOf>;
+
 /** Writes the heading once, and entries as they come. */
 function linesOf({ json }: Options) {
   let isBegun = json;
+  let shown = 0;
   return {
     async begin() {
       if (!isBegun) await write(process.stdout, `${headingOf(HEADING)}\n`);
       isBegun = true;
     },
-    show: (entry: Entry) =>
-      write(process.stdout, `${json ? toJson(named(Entry, entry)) : lineOf(entry)}\n`),
+    async show(entry: Entry) {
+      shown += 1;
+      await write(process.stdout, `${json ? toJson(named(Entry, entry)) : lineOf(entry)}\n`);
+    },
+    get shown() {
+      return shown;
+    },
   };
 }
 

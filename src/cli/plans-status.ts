@@ -6,6 +6,7 @@ import { readPlanPaths } from '../plan-files.ts';
 import { isUnchanged, type PlanChange } from '../pricing/plan-change.ts';
 import { formatFileError } from '../pricing/plan-file/file-error.ts';
 import { command, exitWith } from './command.ts';
+import { inEachCell } from './each-cell.ts';
 import { DIFFERENT, INVALID_FILE } from './exit-codes.ts';
 
 export const plansStatus = command('status', {
@@ -26,15 +27,13 @@ export const plansStatus = command('status', {
       const { compareNow } = await import('../plan-publication.ts');
       const { cells, close } = await findCells(config);
       try {
-        let exitCode = 0;
-        for (const { name, url } of cells) {
+        return await inEachCell(cells, cells.length === 1, async ({ url }, name) => {
           const { changes, errors, withoutFile } = await compareNow(url, files.plans);
           const all = [...changes.map(statusLine), ...errors, ...withoutFile.map(withoutFileLine)];
-          const prefix = cells.length > 1 ? `cell ${name}: ` : '';
+          const prefix = name === null ? '' : `cell ${name}: `;
           for (const line of all) process.stdout.write(`${prefix}${line}\n`);
-          if (errors.length > 0 || !changes.every(isUnchanged)) exitCode = DIFFERENT;
-        }
-        return exitCode;
+          return errors.length > 0 || !changes.every(isUnchanged) ? DIFFERENT : 0;
+        });
       } finally {
         await close();
       }

@@ -1,5 +1,10 @@
 /** `purchases list`: the packs that an account has bought. */
-import { Purchase, Purchase_Method, Purchase_State } from '../gen/billing/v1/ledger.ts';
+import {
+  Purchase,
+  Purchase_DisputeState,
+  Purchase_Method,
+  Purchase_State,
+} from '../gen/billing/v1/ledger.ts';
 import type { Money } from '../gen/billing/v1/pricing.ts';
 import { exitWith } from './command.ts';
 import { NOT_FOUND } from './exit-codes.ts';
@@ -49,6 +54,11 @@ export const purchasesList = serviceCommand('list', {
 
 const money = (of: Money | undefined): string => (of ? `${of.amount} ${of.currency}` : '');
 
+function disputeOf({ disputeState }: Purchase): string {
+  const name = memberName(Purchase_DisputeState, disputeState);
+  return name === 'NONE' ? '' : name;
+}
+
 const linesOf = (purchases: readonly Purchase[]): readonly string[] =>
   table(
     [
@@ -58,8 +68,10 @@ const linesOf = (purchases: readonly Purchase[]): readonly string[] =>
       { title: 'packs', align: 'right' },
       { title: 'credits', align: 'right' },
       { title: 'unspent', align: 'right' },
+      { title: 'clawed back', align: 'right' },
       { title: 'price', align: 'right' },
       { title: 'state' },
+      { title: 'dispute' },
       { title: 'method' },
       { title: 'reference' },
       { title: 'expires' },
@@ -71,8 +83,10 @@ const linesOf = (purchases: readonly Purchase[]): readonly string[] =>
       purchase.quantity > 1 ? `${purchase.quantity}` : '',
       purchase.credits.toString(),
       purchase.state === Purchase_State.PAID ? purchase.remaining.toString() : '',
+      purchase.creditsClawedBack > 0n ? purchase.creditsClawedBack.toString() : '',
       money(purchase.price),
       memberName(Purchase_State, purchase.state),
+      disputeOf(purchase),
       memberName(Purchase_Method, purchase.method),
       purchase.paymentReference,
       instant(purchase.expiresAt),

@@ -34,7 +34,7 @@ export type Rows = {
   /** The plans that an account has left since its newest statement, the newest first. */
   readonly plansLeft: ReadonlyMap<string, readonly PlanLeft[]>;
   /** When the first entry of an account was recorded that is charged late usage. */
-  readonly firstEntries: ReadonlyMap<string, number>;
+  readonly usageStarts: ReadonlyMap<string, number>;
 };
 
 const NO_PLANS_LEFT: readonly PlanLeft[] = [];
@@ -72,7 +72,7 @@ export function assembleBooks(
       budgetCounters: rows.budgetCounters.get(accountId) ?? null,
       nextReservationExpiry: rows.nextExpiry.get(accountId) ?? null,
       plansLeft: rows.plansLeft.get(accountId) ?? NO_PLANS_LEFT,
-      firstEntryAt: rows.firstEntries.get(accountId) ?? null,
+      usageSince: rows.usageStarts.get(accountId) ?? null,
     };
     books.set(accountId, new Book(loaded, now, newId(now)));
   };

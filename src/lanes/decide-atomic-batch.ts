@@ -5,6 +5,8 @@
 import { batchRefused, Failure, type Reason } from '../failure.ts';
 import { copyBook } from '../ledger/copy-book.ts';
 import type { Trace } from '../ledger/entry.ts';
+import { toRefusal } from '../ledger/shadow/decide-in-shadow.ts';
+import { nameOfRequest, type Shadow } from '../ledger/shadow/shadow.ts';
 import { CACHE_MISS, DEFERRED, decideTask, type Undecided } from './decide-task.ts';
 import { type LoadedUnit, requestKey } from './loaded-unit.ts';
 import type { AtomicAnswer, AtomicBatch, Request, StoredResponse } from './task.ts';
@@ -19,8 +21,24 @@ export function decideAtomicBatch(
   trace: Trace,
   at: number,
 ): AtomicAnswer | Failure | Undecided {
-  const trial = new Trial(unit, batch);
-  const answers: StoredResponse[] = [];
+  let trial = new Trial(unit, batch, null);
+  let ended = decideAll(trial, trace, at);
+  const refusals = ended === null ? trial.refusalsInShadow() : null;
+  if (refusals) {
+    trial = new Trial(unit, batch, refusals);
+    ended = decideAll(trial, trace, at);
+  }
+  if (ended !== null) return ended;
+  trial.apply();
+  return trial.answers;
+}
+
+/** Null: all requests have succeeded. */
+function decideAll(
+  trial: Trial,
+  trace: Trace,
+  at: number,
+): AtomicAnswer | Failure | Undecided | null {
   // Those that took effect before are looked at first: whoever may not see them learns nothing of them.
   for (const wanted of [true, false])
     for (const [index, request] of trial.requests.entries()) {
@@ -28,11 +46,9 @@ export function decideAtomicBatch(
       const answer = decideTask(trial.unit, request, trace, at);
       if (answer === DEFERRED || answer === CACHE_MISS) return answer;
       if (answer instanceof Failure) return trial.refused(index, answer);
-      answers[index] = answer as StoredResponse;
+      trial.answers[index] = answer as StoredResponse;
     }
-  if (trial.someAreKnown && trial.hasWritten) return trial.usedBefore();
-  trial.apply(answers);
-  return answers;
+  return trial.someAreKnown && trial.hasWritten ? trial.usedBefore() : null;
 }
 
 /** What the requests of a batch see and change while it is not known whether they take effect. */
@@ -40,12 +56,14 @@ class Trial {
   readonly unit: LoadedUnit;
   /** Their calls are told what was decided once it counts. */
   readonly requests: readonly Request[];
+  readonly answers: StoredResponse[] = [];
   readonly #real: LoadedUnit;
   readonly #batch: AtomicBatch;
   readonly #known: ReadonlySet<string>;
   readonly #entriesBefore: number;
 
-  constructor(real: LoadedUnit, batch: AtomicBatch) {
+  /** `refusals`: what shadow mode says of the requests where one of them would have been refused. */
+  constructor(real: LoadedUnit, batch: AtomicBatch, refusals: Shadow['batchRefusals']) {
     const { accountId, requests } = batch;
     this.#real = real;
     this.#batch = batch;
@@ -63,7 +81,7 @@ class Trial {
       books: new Map(copy ? [[accountId, copy]] : []),
       opened: new Set(book && copy && real.opened.has(book) ? [copy] : []),
       requests: new Map(used),
-      shadows: copyShadow(real, accountId),
+      shadows: copyShadow(real, accountId, refusals),
     };
     // What an earlier attempt has counted would count twice.
     for (const { dayTally } of requests) dayTally?.set(real.now, 0n);
@@ -80,6 +98,26 @@ class Trial {
   /** Whether its request id was used before this batch. */
   isKnown(request: Request): boolean {
     return this.#known.has(keyOf(request));
+  }
+
+  /**
+   * What shadow mode says of each request where one of them would have been refused: then all would have been, and they use
+   * nothing. Null: none would have been.
+   */
+  refusalsInShadow(): Shadow['batchRefusals'] {
+    const { accountId } = this.#batch;
+    const before = this.#real.shadows?.get(accountId)?.decisions.length ?? 0;
+    const decisions = this.unit.shadows?.get(accountId)?.decisions.slice(before) ?? [];
+    const refused = decisions.find(({ refusal }) => refusal !== null);
+    if (!refused?.refusal || !refused.request) return null;
+    const names = this.requests.map(({ command, origin }) =>
+      nameOfRequest(command.kind, origin.requestId),
+    );
+    const own = nameOfRequest(refused.request.method, refused.requestId);
+    const index = names.indexOf(own);
+    const ofOthers = toRefusal(batchRefused(index, refused.refusal));
+    const ofOwn = refused.refusal;
+    return new Map(names.map((name) => [name, name === own ? ofOwn : ofOthers]));
   }
 
   /** The request at `index` cannot take effect, so none does. */
@@ -104,12 +142,12 @@ class Trial {
   }
 
   /** From now on it is part of the unit of work. A repetition changes nothing there. */
-  apply(answers: readonly StoredResponse[]) {
+  apply() {
     if (!this.someAreKnown) this.#replaceBook();
     this.#tellPlan();
     for (const [index, request] of this.#batch.requests.entries()) {
       const entry = this.unit.requests.get(keyOf(request)) ?? null;
-      request.call?.decided(entry, answers[index]?.firstAnsweredAt !== null);
+      request.call?.decided(entry, this.answers[index]?.firstAnsweredAt !== null);
     }
   }
 
@@ -120,7 +158,10 @@ class Trial {
     for (const [accountId, copy] of this.unit.books) books.set(accountId, copy);
     for (const copy of this.unit.opened) opened.add(copy);
     for (const [key, entry] of this.unit.requests) requests.set(key, entry);
-    for (const [accountId, copy] of this.unit.shadows ?? []) shadows?.set(accountId, copy);
+    for (const [accountId, copy] of this.unit.shadows ?? []) {
+      copy.batchRefusals = null;
+      shadows?.set(accountId, copy);
+    }
   }
 
   #tellPlan() {
@@ -134,9 +175,13 @@ const writtenBy = ({ books, shadows }: LoadedUnit, accountId: string): number =>
   (books.get(accountId)?.changes.entries.length ?? 0) +
   (shadows?.get(accountId)?.decisions.length ?? 0);
 
-function copyShadow({ shadows }: LoadedUnit, accountId: string) {
+function copyShadow(
+  { shadows }: LoadedUnit,
+  accountId: string,
+  batchRefusals: Shadow['batchRefusals'],
+) {
   const shadow = shadows?.get(accountId);
-  return shadow ? new Map([[accountId, shadow.copy()]]) : null;
+  return shadow ? new Map([[accountId, Object.assign(shadow.copy(), { batchRefusals })]]) : null;
 }
 
 const keyOf = ({ accountId, origin, command }: Request): string =>

@@ -295,7 +295,7 @@ function openBook(
       budgetCounters: null,
       nextReservationExpiry: null,
       plansLeft: [],
-      firstEntryAt: now,
+      usageSince: now,
     },
     now,
     newId(now),

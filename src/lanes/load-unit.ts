@@ -13,9 +13,9 @@ import type { Catalogue } from '../store/catalogue.ts';
 import { findArchivedRequests } from '../store/find-archived-requests.ts';
 import {
   loadCustomPacks,
-  loadFirstEntryTimes,
   loadPlansLeft,
   loadRefundables,
+  loadUsageStarts,
   lockAccounts,
   type WaitPolicy,
 } from '../store/load.ts';
@@ -117,11 +117,11 @@ export async function loadUnit(
     : null;
   const grants = shadowed ? withShadowedGrants(openGrants, shadowed) : openGrants;
   const allReservations = distinct([...reservations, ...due.reservations], (r) => r.reservationId);
-  const [returningGrants, firstEntries] =
+  const [returningGrants, usageStarts] =
     keys.usedAt.size > 0
       ? await Promise.all([
           loadReturningGrants(em, keys.usedAt),
-          loadFirstEntryTimes(em, [...keys.usedAt.keys()]),
+          loadUsageStarts(em, [...keys.usedAt.keys()]),
         ])
       : [NO_GRANTS, NO_TIMES];
   const rows = {
@@ -151,7 +151,7 @@ export async function loadUnit(
       : NO_COUNTERS,
     nextExpiry: due.nextExpiry,
     plansLeft: await loadPlansLeftOf(em, all, keys, now),
-    firstEntries,
+    usageStarts,
   };
   await readRateCards(em, catalogue, plans, {
     now,

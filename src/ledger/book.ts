@@ -120,8 +120,8 @@ export type LoadedAccount = {
    * `isClosingBehind`.
    */
   readonly plansLeft: readonly PlanLeft[];
-  /** When the first entry was recorded: see `checkUsedAt`. Null: no command charges late usage, or it is archived. */
-  readonly firstEntryAt: number | null;
+  /** When the first entry was recorded, or the newest archived one: see `checkUsedAt`. Null: no command charges late usage. */
+  readonly usageSince: number | null;
 };
 
 /** A rule needs grants that were not loaded. It has changed nothing; it can run again with more. */
@@ -147,7 +147,7 @@ export class Book {
   loadedSeq: bigint;
   readonly nextReservationExpiry: number | null;
   readonly plansLeft: readonly PlanLeft[];
-  readonly firstEntryAt: number | null;
+  readonly usageSince: number | null;
   /** The time of the unit of work, and never earlier than the account's `lastAt`. */
   readonly now: number;
   readonly newId: () => string;
@@ -189,7 +189,7 @@ export class Book {
     this.loadedSeq = loaded.account.seq;
     this.nextReservationExpiry = loaded.nextReservationExpiry;
     this.plansLeft = loaded.plansLeft;
-    this.firstEntryAt = loaded.firstEntryAt;
+    this.usageSince = loaded.usageSince;
     this.now = Math.max(now, loaded.account.lastAt);
     this.newId = newId;
     this.remainingSeen = loaded.account.remaining;

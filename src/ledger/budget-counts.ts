@@ -122,7 +122,8 @@ export function counterKeysOf(
 export const hasOperationBudget = ({ account }: Book): boolean =>
   account.budgets?.some(({ label }) => label === null) ?? false;
 
-const isCounted = ({ since }: Budget, { startSeq }: Job): boolean => startSeq > since;
+const isCounted = ({ since, sinceDecision = since }: Budget, { startSeq }: Job): boolean =>
+  startSeq > sinceDecision;
 
 const caps = ({ value }: Budget, candidate: string): boolean =>
   value === null || value === candidate;

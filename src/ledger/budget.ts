@@ -9,6 +9,8 @@ export type Budget = {
   readonly budgetId: string;
   /** seq of the entry since which it counts: jobs that began before it are not counted. */
   readonly since: bigint;
+  /** In shadow mode, whose jobs have seqs of their own: the newest decision that it does not count. */
+  readonly sinceDecision?: bigint;
   /** The label whose values it caps; null: it caps operations. */
   readonly label: string | null;
   /** The one value that it caps; null: a template, each value has the cap for itself. */
@@ -58,3 +60,11 @@ export type BudgetCounterKey = Pick<BudgetCounter, 'since' | 'periodFrom' | 'val
 /** For maps of the counters of one account. */
 export const counterName = ({ since, periodFrom, value }: BudgetCounterKey): string =>
   `${since} ${periodFrom} ${value}`;
+
+/** The key of a name. */
+export function counterKeyOf(name: string): BudgetCounterKey {
+  const [, since, periodFrom, value] = /^(\d+) (-?\d+) (.*)$/s.exec(name) as unknown as [
+    ...[name: string, since: string, periodFrom: string, value: string],
+  ];
+  return { since: BigInt(since), periodFrom: Number(periodFrom), value };
+}

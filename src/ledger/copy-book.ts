@@ -20,7 +20,7 @@ export function copyBook(book: Book): Book {
     budgetCounters: book.budgetCounters && copyCounters(book.budgetCounters, copyOf),
     nextReservationExpiry: book.nextReservationExpiry,
     plansLeft: book.plansLeft,
-    firstEntryAt: book.firstEntryAt,
+    usageSince: book.usageSince,
   };
   const copy = new Book(loaded, book.now, book.newId);
   copy.plan = book.plan;

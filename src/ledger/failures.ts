@@ -178,16 +178,25 @@ export type Offers = {
   readonly packs: readonly PackOffer[];
 };
 
-export const packNotFound = ({ plan }: Book, packId: string): PackFailure =>
-  packNotFoundOn(plan, packId, []);
+/** `amounts`: ids of custom amounts, which can be named in place of a pack where something is bought. */
+export const packNotFound = (
+  { plan }: Book,
+  packId: string,
+  amounts: readonly string[] = [],
+): PackFailure => packNotFoundOn(plan, packId, amounts, []);
 
 /** A message stays short, whatever a plan offers. */
 const PACKS_NAMED_MAX = 10;
 
 /** `plan` is that of the decision: the book may be on another once all packs are known. */
-function packNotFoundOn(plan: Plan, packId: string, customPacks: readonly Pack[]): PackFailure {
+function packNotFoundOn(
+  plan: Plan,
+  packId: string,
+  amounts: readonly string[],
+  customPacks: readonly Pack[],
+): PackFailure {
   const { planId } = plan;
-  const packIds = buyablePacks(plan, customPacks).map((pack) => pack.packId);
+  const packIds = [...buyablePacks(plan, customPacks).map((pack) => pack.packId), ...amounts];
   const { text, metadata } = suggestion(packId, packIds);
   const others =
     packIds.length > 0 ? `; there are ${packIds.slice(0, PACKS_NAMED_MAX).join(', ')}` : '';
@@ -196,14 +205,14 @@ function packNotFoundOn(plan: Plan, packId: string, customPacks: readonly Pack[]
     `plan ${planId} has no pack ${packId}, and the account is offered none of that name${text || others}`,
     { pack_id: packId, plan_id: planId, ...metadata },
   );
-  return new PackFailure(failure, null, (custom) => packNotFoundOn(plan, packId, custom));
+  return new PackFailure(failure, null, (custom) => packNotFoundOn(plan, packId, amounts, custom));
 }
 
 /** Of a pack that was bought elsewhere: packs that are offered to single accounts do not count. */
-export function planLacksPack({ planId, packs }: Plan, packId: string): Failure {
+export function planLacksPack({ planId, packs, customAmounts }: Plan, packId: string): Failure {
   const { text, metadata } = suggestion(
     packId,
-    packs.map((pack) => pack.packId),
+    [...packs, ...customAmounts].map((sold) => sold.packId),
   );
   return new Failure('PACK_NOT_FOUND', `plan ${planId} has no pack ${packId}${text}`, {
     pack_id: packId,

@@ -14,22 +14,22 @@ import { closingOf, isClosingBehind } from './statement-closing.ts';
 /** Why usage of then cannot be charged now; null: it can, or is of now. */
 export function checkUsedAt(book: Book, usedAt: number | null): Failure | null {
   if (usedAt === null) return null;
-  const { account, plan, now, firstEntryAt } = book;
+  const { account, plan, now, usageSince } = book;
   if (usedAt > now)
     return invalidField('used_at', 'must not be in the future', {
       allowed: new Date(now).toISOString(),
     });
   const { lateUsageMs } = plan.terms;
   if (lateUsageMs === 0) return lateUsageNotAllowed(plan.planId, usedAt, null);
-  // An import says what was used before it, as one sum: usage of then has been counted.
-  const since = firstEntryAt ?? account.openedAt;
+  // An import says what was used before it, as one sum: usage of then has been counted. What is archived is final.
+  const since = usageSince ?? account.openedAt;
   const earliest = Math.max(now - lateUsageMs, since, openSince(book));
   return usedAt < earliest ? lateUsageNotAllowed(plan.planId, usedAt, earliest) : null;
 }
 
 /** The beginning of the oldest month that still takes usage of the account's plan. */
 function openSince(book: Book): number {
-  const { account, now } = book;
+  const { account, plan, now } = book;
   const { statementDueAt, statementPlanId, planId, timeZones } = account;
   const end = monthToCloseEnd(account);
   if (end === null || statementDueAt === null) return account.openedAt;
@@ -40,7 +40,9 @@ function openSince(book: Book): number {
   const closing = isClosingBehind(account, now)
     ? closingOf(book, before)
     : { dueAt: statementDueAt, planId: statementPlanId };
-  return closing.dueAt > now && closing.planId === planId ? before.from : from;
+  const isPrepaid = plan.terms.overage === null;
+  const isOfPlan = closing.planId === null ? isPrepaid : closing.planId === planId;
+  return closing.dueAt > now && isOfPlan ? before.from : from;
 }
 
 /** When a commit counts: as its reservation said, while that can still be charged. Null: when it is made. */

@@ -63,7 +63,7 @@ const UNAVAILABLE = new RegExp(
 
 /** pg's errors without a code. */
 const CONNECTION_LOST =
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|error establishing an SSL connection/;
 
 /** DATABASE_UNAVAILABLE where the database cannot be used at the moment; null for any other error. */
 export function toDatabaseFailure(error: unknown): Failure | null {

@@ -118,7 +118,7 @@ export class AccountSnapshots {
       budgetCounters: null,
       nextReservationExpiry: isDue ? await loadNextReservationExpiry(em, accountId, at) : null,
       plansLeft: [],
-      firstEntryAt: null,
+      usageSince: null,
     };
     return new Book(loaded, now, () => '');
   }

@@ -60,6 +60,16 @@ export async function accountsWithCharges(
   return rows.map(({ account_id }) => account_id);
 }
 
+/** Whether a charge of the account would only be recorded now. */
+export async function isInShadowMode(em: Em, accountId: string): Promise<boolean> {
+  const rows = await query(
+    em,
+    `select from accounts where account_id = $1 and shadow is not null and shadow ->> 'until' is null`,
+    [accountId],
+  );
+  return rows.length > 0;
+}
+
 type ChargeRow = {
   readonly seq: string;
   readonly at: number;

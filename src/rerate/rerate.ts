@@ -13,9 +13,13 @@ import {
   type ChargeFilter,
   chargesOf,
   correctionsOf,
+  isInShadowMode,
 } from './read-charges.ts';
 
 export type RatedCharge = { readonly charge: RecordedCharge; readonly correction: Correction };
+
+/** A charge would be answered, and charge nothing, for ever: its request id is that of the correction. */
+const IN_SHADOW_MODE = 'its account is in shadow mode';
 
 /** Charges that are in memory at the same time. */
 const PAGE_SIZE = 1_000;
@@ -47,6 +51,7 @@ async function* rerateAccount(
   accountId: string,
 ): AsyncGenerator<RatedCharge, void, void> {
   const earlier = await correctionsOf(em(), accountId);
+  const isShadowed = await isInShadowMode(em(), accountId);
   const { operation } = filter;
   for (let after = 0n; ; ) {
     const charges = await chargesOf(em(), filter, accountId, after, PAGE_SIZE);
@@ -55,7 +60,9 @@ async function* rerateAccount(
         continue;
       const made = earlier.get(charge.seq) ?? NO_CORRECTIONS;
       const correction = correctionOf(charge, made, right, operation);
-      if (correction.state !== 'right') yield { charge, correction };
+      if (correction.state === 'charge' && isShadowed)
+        yield { charge, correction: { ...correction, state: 'by hand', why: IN_SHADOW_MODE } };
+      else if (correction.state !== 'right') yield { charge, correction };
     }
     if (charges.length < PAGE_SIZE) return;
     after = charges.at(-1)?.seq ?? after;

@@ -187,17 +187,21 @@ export async function loadPlansLeft(
   return Map.groupBy(left, ({ accountId }) => accountId);
 }
 
-/** When the first entry of each account was recorded. Without those of which it is archived. */
-export async function loadFirstEntryTimes(
+/** When the first entry of each account was recorded; of accounts with archived entries, the newest of those. */
+export async function loadUsageStarts(
   em: Em,
   accountIds: readonly string[],
 ): Promise<ReadonlyMap<string, number>> {
   const rows = await query<{ account_id: string; at: number }>(
     em,
-    `select account_id, ${millis('at')} from entries where account_id = any($1::text[]) and seq = 1`,
+    `select u.account_id, ${millis('max(u.at)', 'at')} from (
+       select account_id, at from entries where account_id = any($1::text[]) and seq = 1
+       union all
+       select account_id, at from archived_accounts where account_id = any($1::text[])
+     ) u group by u.account_id`,
     [texts(accountIds)],
   );
-  return new Map(rows.map(({ account_id, at }) => [account_id, at]));
+  return new Map(rows.flatMap(({ account_id, at }) => (at === null ? [] : [[account_id, at]])));
 }
 
 /** The rows of a table whose account and `column` are one of the keys. */

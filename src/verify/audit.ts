@@ -2,6 +2,7 @@
 import { readPublicKey } from '../anchors/anchor-key.ts';
 import { archiveDirectoryOf } from '../archive/archive-directory.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
+import { errorOfCell } from '../cells/error-of-cell.ts';
 import { findInstallation } from '../cells/installation.ts';
 import { slotOf } from '../cells/slot.ts';
 import { requireConfig } from '../config.ts';
@@ -73,7 +74,8 @@ export async function audit(given: AuditOptions): Promise<number> {
       for (const line of linesOf(one.value, options, startedAt)) print(`${name}${line}`);
     }
     for (const [index, one] of audited.entries())
-      if (one.status === 'rejected') throw namedError(one.reason, all.length > 1, cells[index]);
+      if (one.status === 'rejected')
+        throw all.length > 1 ? errorOfCell(one.reason, cells[index]?.name ?? '') : one.reason;
     return exitCode;
   } finally {
     await close();
@@ -102,12 +104,6 @@ async function cellsToAudit(
 }
 
 /** The error of a cell, with its name where there are several. */
-function namedError(error: unknown, isNamed: boolean, cell: CellAddress | undefined): unknown {
-  if (!isNamed) return error;
-  const { message, code } = error as Error & { code?: string };
-  return new Error(`cell ${cell?.name}: ${message || code}`, { cause: error });
-}
-
 function linesOf(result: VerifyResult, { all }: VerifyOptions, startedAt: number): string[] {
   if (!result.ok) {
     const { discrepancies } = result;

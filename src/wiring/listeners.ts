@@ -7,7 +7,6 @@ import type { PrivateSocket } from '../console/private-socket.ts';
 import type { WebConsole } from '../console/web-console.ts';
 import { DayQuotas } from '../day-quotas.ts';
 import type { Payments } from '../payments/payments.ts';
-import type { FindImported } from '../payments/webhook-event.ts';
 import { startWebhookServer, type WithPayments } from '../payments/webhook-server.ts';
 import { ALLOW_ALL } from '../policy/allow-all.ts';
 import type { PolicySource } from '../policy/policy-source.ts';
@@ -15,7 +14,7 @@ import { RateLimits } from '../policy/rate-limits.ts';
 import { AnswerTime } from '../rpc/call/answer-time.ts';
 import type { AuditLog } from '../rpc/call/audit-log.ts';
 import { Authorization } from '../rpc/call/authorization.ts';
-import { serveInCell } from '../rpc/call/in-cell.ts';
+import { findInCells, serveInCell } from '../rpc/call/in-cell.ts';
 import { InFlightCalls } from '../rpc/call/in-flight-calls.ts';
 import { OpenStreams } from '../rpc/call/open-streams.ts';
 import { OverloadAnswer } from '../rpc/call/overload-answer.ts';
@@ -124,7 +123,12 @@ export async function startWebhooks(
     {
       stripe,
       withPayments,
-      findImported: findImportedIn(cells),
+      // A payment of another system does not say whose it is: every cell is asked.
+      findImported: (paymentIntentId) =>
+        findInCells(
+          cells,
+          async ({ payments }) => (await payments?.findImported(paymentIntentId)) ?? null,
+        ),
       secrets: secrets.split(','),
       toleranceS,
       clock,
@@ -135,20 +139,6 @@ export async function startWebhooks(
     config.STRIPE_WEBHOOK_PORT,
   );
 }
-
-/** A payment of another system does not say whose it is: every cell is asked. */
-const findImportedIn =
-  (cells: CellRouter<ServiceContext>): FindImported =>
-  async (paymentIntentId) => {
-    for (const { payments } of cells.reachable()) {
-      const found = await payments?.findImported(paymentIntentId);
-      if (found) return found;
-    }
-    // They throw while a cell is missing: the purchase can be there.
-    cells.assertWhole();
-    cells.all();
-    return null;
-  };
 
 export async function startAdminPort(
   { config, monotonic, metrics, log }: Shared,

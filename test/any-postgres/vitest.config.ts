@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const OF_SERVICE = [
   'test/{lanes,sweeper,queries,account-cache,cluster}/*.test.ts',
   'test/events/{outbox-sequencer,deliveries,stream}.test.ts',
-  'test/payments/{checkout,reconciler,top-ups}.test.ts',
+  'test/payments/{checkout,outages,reconciler,top-ups}.test.ts',
   'test/rpc/{accounts,account-ids,balance,batch,charge,commit,ended-reservations,erase-account-data}.test.ts',
   'test/rpc/{history,idempotency,limited-grants,one-row,outages,paging,plans,purchase,refund}.test.ts',
   'test/rpc/{release,reservations,reserve,sql-in-fields,statements,waterfall}.test.ts',

@@ -6,20 +6,35 @@ import {
   DAY,
   defined,
   entriesOf,
+  HOUR,
   openWithCredits,
   reserveCredits,
 } from '../accounts.ts';
 import { execute } from '../postgres.ts';
+import { planIn } from '../pricing/fixtures.ts';
 import { errorOf } from '../rpc-error.ts';
-import { requestId, startTestService, type TestService } from '../service.ts';
+import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 import { archiveLedger, temporaryDirectory } from './archiving.ts';
 
 const START = Date.parse('2024-01-10T12:00:00Z');
 const directory = temporaryDirectory();
 
+const LATE = planIn(`
+plan_id: late
+title: Late
+terms: { late_usage: 3d }
+packs: []
+operations:
+  job: { title: Job, billable: true, components: [{ kind: flat, label: Job, credits: 1 }] }
+`);
+
 let scrip: TestService;
 beforeAll(async () => {
-  scrip = await startTestService({ frozenAt: START, env: { ARCHIVE_DIRECTORY: directory } });
+  scrip = await startTestService({
+    plans: [...(await plansOfDeploy()), LATE],
+    frozenAt: START,
+    env: { ARCHIVE_DIRECTORY: directory },
+  });
 });
 afterAll(() => scrip.stop());
 
@@ -97,6 +112,24 @@ test('a refund of an archived charge is refused; one of a newer charge is not', 
     metadata: { seq: `${old.entrySeq}`, account_id: accountId },
   });
   expect((await refund(seq)).refunded).toBe(1n);
+});
+
+test('late usage from before the newest archived entry is refused', async () => {
+  const accountId = await openWithCredits(scrip, 100n, 'late');
+  const monthEnd = Date.parse(`${monthOf(scrip.now() + 40 * DAY)}-01T00:00:00Z`);
+  scrip.setNow(monthEnd - 2 * HOUR);
+  await warmUp(accountId);
+  scrip.setNow(monthEnd + DAY);
+  await archiveBefore();
+  const use = (usedAt: number) =>
+    scrip.billing.charge({
+      ...{ accountId, requestId: requestId(), credits: 1n, usedAt: new Date(usedAt) },
+    });
+  expect(await errorOf(use(monthEnd - 3 * HOUR))).toMatchObject({
+    reason: 'LATE_USAGE_NOT_ALLOWED',
+    metadata: { earliest: new Date(monthEnd - 2 * HOUR).toISOString() },
+  });
+  await use(monthEnd - HOUR);
 });
 
 test('a job that goes on over the border is committed, read and refunded as a whole', async () => {

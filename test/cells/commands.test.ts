@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { parseCellsFile } from '../../src/cells/cells-file.ts';
+import { type CellAddress, parseCellsFile } from '../../src/cells/cells-file.ts';
 import { migrateConfigured } from '../../src/migration.ts';
 import { capture } from '../cli/in-process.ts';
 import { createEmptyDatabase, execute } from '../postgres.ts';
@@ -177,6 +177,29 @@ test('verify of a cell that is down fails, and audits the others', async () => {
     await two.network.open();
   }
 });
+
+test('archiving goes on in the other cells where one is down', async () => {
+  const { cells } = two;
+  const file = join(directory, 'two-first.yaml');
+  await writeFile(file, JSON.stringify({ cells: cells.toReversed().map(toConfigured) }));
+  await two.network.close();
+  try {
+    const { exitCode, lines } = await capture(['archive', '--before', '2020-01', '--dry-run'], {
+      CELLS_FILE: file,
+    });
+    expect(exitCode).toBe(2);
+    expect(lines.map(({ text }) => text)).toEqual([
+      'cell two',
+      'cell one',
+      'nothing to archive before 2020-01',
+      expect.stringMatching(/^scrip: cell two: .*ECONNREFUSED/),
+    ]);
+  } finally {
+    await two.network.open();
+  }
+});
+
+const toConfigured = ({ name, url }: CellAddress) => ({ name, database_url: url });
 
 test('anchors of each cell are written to a folder of its own', async () => {
   const { privateKey } = generateKeyPairSync('ed25519');

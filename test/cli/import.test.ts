@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
 
 import { execute } from '../postgres.ts';
+import { errorOf } from '../rpc-error.ts';
 import { startTestService, type TestService } from '../service.ts';
 import { capture } from './in-process.ts';
 import { MAIN } from './run-scrip.ts';
@@ -287,6 +288,27 @@ describe('a file of CSV', () => {
       month: '2026-11',
     });
     expect(statement?.usage).toMatchObject([{ operation: 'document.convert', count: 70n }]);
+  });
+
+  test.each([
+    [
+      COLUMNS.replace('expires_at', 'expire_at'),
+      'expire_at: is no column; did you mean expires_at?',
+    ],
+    [COLUMNS.replace('expires_at', 'paid_at'), 'paid_at: is a column already'],
+  ])('with a heading that is wrong imports nothing', async (heading, mistake) => {
+    const named = { account_id: `csv-${heading.length}` };
+    const path = await fileOf(`heading-${heading.length}.csv`, [
+      heading,
+      row({ ...named, row: 'account', plan_id: 'verts', opened_at: '2026-01-01' }),
+    ]);
+    const { exitCode, lines } = await run(path);
+    expect(exitCode).toBe(1);
+    expect(lines).toContain(`line 1: ${mistake} (INVALID_FIELD)`);
+    expect(lines.at(-1)).toBe('not complete: correct the lines, and run it again');
+    expect((await errorOf(scrip.accounts.getAccount({ accountId: named.account_id }))).reason).toBe(
+      'ACCOUNT_NOT_FOUND',
+    );
   });
 
   test('has its mistakes named by the line of the row', async () => {

@@ -289,6 +289,11 @@ test('balance shows the amounts, and the grants in burn order', async () => {
 });
 
 describe('history', () => {
+  test.each([[[]], [['--newest']]])('ends with 1 where no entry matches %j', async (newest) => {
+    const ended = await run('history', accountId, '--reference', 'nothing', ...newest);
+    expect(ended).toMatchObject({ exitCode: 1, stderr: 'no entry matches\n' });
+  });
+
   test('lists the newest entries', async () => {
     const { exitCode, stdout } = await run('history', accountId, '--last', '2');
     expect(exitCode).toBe(0);

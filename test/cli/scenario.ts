@@ -546,6 +546,7 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     sandbox('sandbox pay {payment}', 2),
     sandbox('sandbox pay verts --dispute --json'),
     sandbox('sandbox pay verts --lose'),
+    sandbox('purchases list verts'),
     sandbox('sandbox pay nobody', 1),
     sandbox('sandbox pay {payment} --refund --dispute', 2),
     sandbox('sandbox pay 0198f0c4-6a5e-7c3a-9b1d-2e4f6a8b0c1d', 1),

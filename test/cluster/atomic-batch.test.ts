@@ -74,6 +74,7 @@ describe('an atomic Batch sent to both replicas at once', () => {
     const rounds = Array.from({ length: ROUNDS }, async () => {
       const mutations = [charge(accountId, 7n), give(accountId, 3n), charge(accountId, 5n)];
       const [one, other] = await Promise.all(cluster.replicas.map((one) => send(one, mutations)));
+      expect(reasons(defined(one))).toEqual(reasons(defined(other)));
       expect(defined(one).map(replayOf)).toEqual(defined(other).map(replayOf));
       const replays = [one, other].map((results) => defined(results).map(isReplayed));
       expect(replays.toSorted()).toEqual([Array(3).fill(false), Array(3).fill(true)]);

@@ -160,7 +160,7 @@ export class AccountStore {
       budgetCounters: this.#counters(commands, reservations, refundables, at),
       nextReservationExpiry: due ? earliest(others.map(({ expiresAt }) => expiresAt)) : null,
       plansLeft: this.plansLeft,
-      firstEntryAt: usedAt.length > 0 ? (this.entries[0]?.at ?? at) : null,
+      usageSince: usedAt.length > 0 ? (this.entries[0]?.at ?? at) : null,
     });
     return new Book({ ...loaded, plans }, now, () =>
       ['Purchase', 'StartTopUp', 'ImportAccount'].includes(this.#currentCommand?.kind ?? '')
@@ -204,7 +204,7 @@ export class AccountStore {
       budgetCounters: null,
       nextReservationExpiry: null,
       plansLeft: this.plansLeft,
-      firstEntryAt: null,
+      usageSince: null,
     };
     return new Book({ ...structuredClone(loaded), ...more }, now, () => 'new');
   }

@@ -257,7 +257,7 @@ export function book(
       budgetCounters: null,
       nextReservationExpiry: null,
       plansLeft: [],
-      firstEntryAt: null,
+      usageSince: null,
       loadedUpTo: null,
       ...change,
       account: withSums(change.account ?? account(), grants),
@@ -314,7 +314,7 @@ export function inLaterUnit(before: Book, laterMs: number): Book {
     budgetCounters: structuredClone(before.budgetCounters),
     nextReservationExpiry,
     plansLeft: before.plansLeft,
-    firstEntryAt: before.firstEntryAt,
+    usageSince: before.usageSince,
     loadedUpTo: null,
   };
   return new Book(loaded, now + laterMs, newId);

@@ -436,6 +436,16 @@ describe('a mistake', () => {
       'INVALID_FIELD',
       'must leave the account at most',
     ],
+    [
+      'more than sums of grants can be, though it is spent',
+      {
+        grants: [1, 2, 3].map(() =>
+          importedGrant(9_000_000_000_000_000_000n, { spent: 8_999_999_999_999_999_999n }),
+        ),
+      },
+      'INVALID_FIELD',
+      'must leave the account at most',
+    ],
   ])('%s', (_, change, reason, message) => {
     const failure = failureOf(change);
     expect(failure.reason).toBe(reason);

@@ -176,6 +176,22 @@ describe('usage can be late', () => {
     ]);
   });
 
+  test('in a month that no plan prices, where the account has come from a postpaid plan', () => {
+    const store = opened(POSTPAID);
+    store.otherPlans.set('prepaid', { ...plan(LATE), planId: 'prepaid' });
+    store.run(at('2026-01-11'), charge(1n));
+    store.run(at('2026-01-20'), move('prepaid'));
+    store.run(at('2026-01-20'), grantCredits(100n));
+    expect(closeMonth(store, '2026-02-04', 2n)).toBe(true);
+    expect([dueOf(store), store.account.statementPlanId]).toEqual([MARCH + ms('3d'), null]);
+    expect(metadataOf(store, '2026-03-01', '2026-02-28')).toBe('Charge');
+    store.run(at('2026-03-01'), move('test'));
+    expect(metadataOf(store, '2026-03-01', '2026-02-28')).toEqual([
+      'LATE_USAGE_NOT_ALLOWED',
+      '2026-03-01T00:00:00.000Z',
+    ]);
+  });
+
   const byCharge = (usedAt: string) => late(1n, usedAt);
   const byReserve = (usedAt: string) => reserve(1n, { usedAt: at(usedAt) });
   test.each([

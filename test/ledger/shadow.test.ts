@@ -33,6 +33,7 @@ import {
   release,
   reserve,
   START,
+  setBudget,
   snapshotOf,
 } from './fixtures.ts';
 
@@ -68,7 +69,8 @@ type Action = {
     | 'release'
     | 'raise'
     | 'refund'
-    | 'grant';
+    | 'grant'
+    | 'cap';
   readonly credits: bigint;
   readonly which: number;
 };
@@ -77,7 +79,7 @@ const actions = fc.array(
   fc.record({
     kind: fc.constantFrom<Action['kind']>(
       ...(['charge', 'pages', 'reserve', 'commit', 'all', 'part'] as const),
-      ...(['release', 'raise', 'refund', 'grant'] as const),
+      ...(['release', 'raise', 'refund', 'grant', 'cap'] as const),
     ),
     credits: fc.bigInt({ min: 1n, max: 30n }),
     which: fc.nat(5),
@@ -104,6 +106,10 @@ class Run {
       case 'grant':
         for (const one of [this.#twins.real, this.#twins.twin])
           decide(one, grantCredits(credits), origin);
+        return;
+      case 'cap':
+        for (const one of [this.#twins.real, this.#twins.twin])
+          decide(one, setBudget(budgetOf(credits, which)), origin);
         return;
       case 'charge':
         return this.#both(charge(credits), charge(credits), null);
@@ -159,6 +165,13 @@ class Run {
   }
 }
 
+/** Of values of a label or of operations. Jobs that began before it do not count. */
+const budgetOf = (credits: bigint, which: number) => ({
+  budgetId: `budget-${which}`,
+  label: which % 2 === 0 ? 'user' : null,
+  cap: 2n * credits,
+});
+
 function commandOn(kind: Action['kind'], reservationId: string, credits: bigint): Command {
   if (kind === 'release') return release(reservationId);
   if (kind === 'raise') return raise(reservationId, credits);
@@ -166,7 +179,7 @@ function commandOn(kind: Action['kind'], reservationId: string, credits: bigint)
   return commit(reservationId, credits, { final: kind === 'commit' });
 }
 
-const balancesOf = ({ account, grants }: Book) => ({
+const balancesOf = ({ account, grants, budgetCounters }: Book) => ({
   available: account.remaining - account.reserved - account.overageReserved,
   overage: account.overage,
   overageReserved: account.overageReserved,
@@ -174,6 +187,13 @@ const balancesOf = ({ account, grants }: Book) => ({
     .filter(({ grantId }) => grantId !== OVER_COMMIT_GRANT)
     .map(({ grantId, remaining, reserved }) => [grantId, remaining - reserved] as const)
     .sort(([a], [b]) => Number(a - b)),
+  budgets: account.budgets?.map(({ budgetId, since: ofBudget }) => [
+    budgetId,
+    ...[...(budgetCounters?.values() ?? [])]
+      .filter(({ since, used }) => since === ofBudget && used !== 0n)
+      .map(({ value, used }) => `${value} ${used}`)
+      .sort(),
+  ]),
 });
 
 test.each([
@@ -233,6 +253,45 @@ test('late usage sees what its month has used', () => {
   expect(shadow.use.overage).toBe(0n);
   decideInShadow(real, shadow, refund(shadow.use.seq, 5n), origin);
   expect(shadow.use.overage).toBe(0n);
+});
+
+test('what follows from a job that would have been refused uses nothing of the account', () => {
+  const real = book([grant(1n, { amount: 30n, remaining: 30n })], {
+    account: account({ shadow: SHADOW }),
+  });
+  const shadow = new Shadow(noUse('acme', START), [], []);
+  const reserved = decideInShadow(real, shadow, reserve(40n, { overCommitPolicy: 'DRAW' }), origin);
+  if (reserved instanceof Failure || reserved.outcome.kind !== 'Reserve') throw reserved;
+  const { reservationId } = reserved.outcome.reservation;
+  decideInShadow(real, shadow, raise(reservationId, 5n), origin);
+  decideInShadow(real, shadow, commit(reservationId, 60n), origin);
+  decideInShadow(real, shadow, charge(30n), origin);
+  expect(
+    shadow.decisions.map(({ kind, credits, refusal }) => [kind, credits, refusal?.reason]),
+  ).toEqual([
+    ['RESERVE', 40n, 'INSUFFICIENT_CREDITS'],
+    ['RAISE', 5n, undefined],
+    ['COMMIT', 60n, undefined],
+    ['CHARGE', 30n, undefined],
+  ]);
+});
+
+test('what was reserved before shadow mode began again gives nothing back to a budget', () => {
+  const real = book([grant(1n, { amount: 99n, remaining: 99n })], {
+    account: account({ shadow: SHADOW }),
+  });
+  const shadow = new Shadow(noUse('acme', START), [], []);
+  decide(real, setBudget({ cap: 20n }), origin);
+  const reserved = decideInShadow(real, shadow, reserve(15n), origin);
+  if (reserved instanceof Failure || reserved.outcome.kind !== 'Reserve') throw reserved;
+  real.account.shadow = { ...SHADOW, since: START + 1 };
+  decideInShadow(real, shadow, charge(20n), origin);
+  decideInShadow(real, shadow, release(reserved.outcome.reservation.reservationId), origin);
+  decideInShadow(real, shadow, charge(1n), origin);
+  expect(shadow.decisions.map(({ refusal }) => refusal?.reason ?? null)).toEqual([
+    ...[null, null, null],
+    'BUDGET_EXCEEDED',
+  ]);
 });
 
 describe('what is used', () => {

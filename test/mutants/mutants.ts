@@ -429,6 +429,20 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '{ unlimited: false, uncounted: true }',
     tests: ['test/ledger/shadow.test.ts', 'test/rpc/shadow-mode.test.ts'],
   },
+  {
+    name: 'a budget counts jobs of shadow mode that began before it',
+    file: 'src/ledger/budget-counts.ts',
+    find: 'startSeq > sinceDecision;',
+    replace: 'startSeq > 0n;',
+    tests: ['test/ledger/shadow.test.ts'],
+  },
+  {
+    name: 'an atomic batch that would have been refused uses credits in shadow mode',
+    file: 'src/lanes/decide-atomic-batch.ts',
+    find: 'if (refusals) {',
+    replace: 'if (refusals && trial.someAreKnown) {',
+    tests: ['test/rpc/shadow-mode.test.ts'],
+  },
   // Slots that move to another cell.
   {
     name: 'a cell makes accounts in slots that it has given away',

@@ -1,6 +1,5 @@
 /** Stripe's webhooks: repeated, reordered, late, forged, too old, and during outages. */
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Purchase } from '../../src/gen/billing/v1/ledger.ts';
@@ -270,8 +269,11 @@ describe('a webhook is refused', () => {
 describe('the listener', () => {
   test('cuts off a client that sends slowly, and serves others meanwhile', async () => {
     const socket = connect(scrip.service.webhookPort ?? 0, '127.0.0.1');
-    socket.on('error', () => {});
-    const closed = once(socket, 'close');
+    let cutOff = '';
+    socket.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      cutOff = code;
+    });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
     socket.write('POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n');
     // A byte now and then: the limit is for the whole request, not for silence.
     const dripping = setInterval(() => socket.write('x'), 100);
@@ -282,7 +284,8 @@ describe('the listener', () => {
     expect(await send(stripe.event('customer.created', { id: 'cus_1' }))).toBe(200);
     await closed;
     clearInterval(dripping);
-    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    // A byte that is on its way when the listener closes resets the connection, and can take the answer with it.
+    expect(answer || cutOff).toMatch(/^HTTP\/1.1 408 |^ECONNRESET$/);
   });
 
   test.each([

@@ -46,6 +46,7 @@ describe('DATABASE_UNAVAILABLE', () => {
     'Connection terminated unexpectedly',
     'timeout exceeded when trying to connect',
     'Client has encountered a connection error and is not queryable',
+    'There was an error establishing an SSL connection',
   ])('%s', (message) => {
     expect(toDatabaseFailure(new Error(message))?.reason).toBe('DATABASE_UNAVAILABLE');
   });

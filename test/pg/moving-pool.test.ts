@@ -1,7 +1,7 @@
 /** A pool whose database moves: two ways to one server stand for two servers. */
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { MovingPool } from '../../src/pg/moving-pool.ts';
-import { createDatabase } from '../postgres.ts';
+import { createDatabase, withOptions } from '../postgres.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 
 let url: string;
@@ -61,7 +61,7 @@ test('who waits for a connection gets one to the new server', async () => {
 });
 
 test('sessions on the new server have the settings, and those of the URL', async () => {
-  now.url = `${other.url}?options=${encodeURIComponent('-c work_mem=5MB')}`;
+  now.url = withOptions(other.url, '-c work_mem=5MB');
   const client = await pool.connect();
   const { rows } = await client.query(
     `select current_setting('lock_timeout') as wait, current_setting('work_mem') as memory`,

@@ -254,6 +254,21 @@ describe('--apply', () => {
     expect([await available(poor), await available(rich)]).toEqual([8n, 96n]);
   });
 
+  test('charges nothing while the account is in shadow mode, and charges it afterwards', async () => {
+    const accountId = await open();
+    await look(accountId);
+    const before = await available(accountId);
+    const shadow = (enabled: boolean) =>
+      scrip.accounts.setShadowMode({ ...named(accountId), enabled, reason: 'a test' });
+    await shadow(true);
+    const first = await run(...RIGHT, ...APPLY);
+    expect(first.exitCode).toBe(1);
+    expect(first.stderr).toContain('by hand 1 (3)');
+    await shadow(false);
+    expect((await run(...RIGHT, ...APPLY)).exitCode).toBe(0);
+    expect(await available(accountId)).toBe(before - 3n);
+  });
+
   test('charges overage where the plan allows it', async () => {
     const accountId = await open(0n, 'metered');
     await look(accountId);

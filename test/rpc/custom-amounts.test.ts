@@ -176,6 +176,12 @@ describe('EstimatePurchase', () => {
     });
   });
 
+  test('is named where something is bought that there is not', async () => {
+    const bought = async (packId: string) => errorOf(buy(await open(), { packId }));
+    expect(await bought('credts')).toMatchObject({ metadata: { nearest: 'credits' } });
+    expect((await bought('gold')).message).toMatch(/; there are starter, credits$/);
+  });
+
   test('a pack cannot be offered under the id of a custom amount', async () => {
     const pack = { packId: 'credits', title: 'Own', credits: 50n, price: usd('4.00') };
     const request = { accountId: await open(), requestId: requestId(), pack };

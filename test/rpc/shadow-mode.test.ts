@@ -375,6 +375,63 @@ describe('work in shadow mode', () => {
     expect(uses.map(({ used }) => used)).toEqual(uses.map(() => 0n));
   });
 
+  test('an atomic Batch of which one would have been refused would have charged nothing', async () => {
+    const accountId = await shadowed(10n);
+    const work = (credits: bigint) => ({
+      mutation: {
+        $case: 'charge' as const,
+        value: { accountId, requestId: requestId(), credits },
+      },
+    });
+    const mutations = [work(6n), work(7n), work(1n)];
+    const first = await scrip.billing.batch({ mutations, atomic: true });
+    expect(first.results.every(({ result }) => result?.$case === 'charge')).toBe(true);
+    await other.billing.batch({ mutations, atomic: true });
+    await other.billing.batch({ mutations: [work(4n), work(6n)], atomic: true });
+    expect(await decided(accountId)).toEqual([
+      'CHARGE 6 refused BATCH_REFUSED left 10',
+      'CHARGE 7 refused INSUFFICIENT_CREDITS left 10',
+      'CHARGE 1 refused BATCH_REFUSED left 10',
+      'CHARGE 4 left 6',
+      'CHARGE 6 left 0',
+    ]);
+    const [ofFirst] = await decisionsOf(accountId);
+    expect(ofFirst?.refusalMetadata).toEqual(
+      mapOf({ index: '1', refusal: 'INSUFFICIENT_CREDITS' }),
+    );
+  });
+
+  test('a budget that is set in the batch of its first work counts that work', async () => {
+    const accountId = await shadowed(100n);
+    const named = () => ({ accountId, requestId: requestId() });
+    const budget = {
+      budgetId: 'all',
+      dimension: { $case: 'label' as const, value: 'user' },
+      value: undefined,
+      credits: 10n,
+      period: BudgetPeriod.DAY,
+      enforcement: BudgetEnforcement.HARD,
+      exceptions: [],
+    };
+    const work = (credits: bigint) => ({
+      mutation: { $case: 'charge' as const, value: { ...named(), credits } },
+    });
+    await scrip.billing.batch({
+      mutations: [
+        { mutation: { $case: 'setBudget', value: { ...named(), budget, reason: 'a test' } } },
+        work(6n),
+        work(4n),
+      ],
+      atomic: true,
+    });
+    await other.billing.batch({ mutations: [work(1n)] });
+    expect(await decided(accountId)).toEqual([
+      'CHARGE 6 left 94',
+      'CHARGE 4 left 90',
+      'CHARGE 1 refused BUDGET_EXCEEDED left 90',
+    ]);
+  });
+
   test('an overage limit is recorded', async () => {
     const accountId = await scrip.open('aspose-cloud');
     await set(accountId, true);

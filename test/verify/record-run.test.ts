@@ -1,7 +1,7 @@
 /** The result of an audit is recorded for the metrics, and where it cannot be, the audit goes on. */
 import { expect, inject, test } from 'vitest';
 import { recordRun } from '../../src/verify/record-run.ts';
-import { createDatabase, createEmptyDatabase, execute } from '../postgres.ts';
+import { createDatabase, createEmptyDatabase, execute, withOptions } from '../postgres.ts';
 import { startProgram } from '../process/replica.ts';
 
 const runsOf = (databaseUrl: string) =>
@@ -24,7 +24,7 @@ test('each audit of the whole ledger is a row', async () => {
 
 test('the role of the service may record one, and change none', async () => {
   const url = await createDatabase(inject('postgresUrl'));
-  const asService = `${url}?options=${encodeURIComponent('-c role=scrip_runtime')}`;
+  const asService = withOptions(url, '-c role=scrip_runtime');
   expect(await recordRun(asService, { ok: true, accounts: 1, entries: 1 })).toBeNull();
   await expect(execute(asService, 'update verify_runs set discrepancies = 1')).rejects.toThrow(
     /permission denied/,
@@ -33,7 +33,7 @@ test('the role of the service may record one, and change none', async () => {
 
 test('a database that only reads, or is older than the table, is no error of the audit', async () => {
   const url = await createDatabase(inject('postgresUrl'));
-  const readOnly = `${url}?options=${encodeURIComponent('-c default_transaction_read_only=on')}`;
+  const readOnly = withOptions(url, '-c default_transaction_read_only=on');
   const ok = { ok: true, accounts: 1, entries: 1 } as const;
   expect(await recordRun(readOnly, ok)).toMatch(/read-only transaction/);
   const empty = await createEmptyDatabase(inject('postgresUrl'));

@@ -11,6 +11,7 @@ import { connectAsArchiver, type Em } from '../../pg/orm.ts';
 import { entities } from '../../store/tables/index.ts';
 import { openCheckpoints } from '../../wiring/checkpoints.ts';
 import { argumentError } from '../command.ts';
+import { inEachCell } from '../each-cell.ts';
 import { count, printLines, seconds } from '../print.ts';
 import { table } from '../table.ts';
 
@@ -30,12 +31,11 @@ export async function archiveCells(options: ArchiveCellsOptions): Promise<number
   try {
     const chosen = cells.filter(({ name }) => (options.cell ?? name) === name);
     if (chosen.length === 0) throw argumentError(`there is no cell ${options.cell}`);
-    for (const cell of chosen) {
-      const name = cells.length > 1 ? cell.name : null;
+    return await inEachCell(chosen, cells.length === 1, async (cell, name) => {
       if (name !== null) printLines([`cell ${name}`]);
       await archiveCell(cell, name, config, options);
-    }
-    return 0;
+      return 0;
+    });
   } finally {
     await close();
   }

@@ -57,15 +57,18 @@ type Draft = {
   readonly usage: { readonly line: number; readonly value: object }[];
 };
 
-export async function* csvAccounts(path: string): AsyncGenerator<RawAccount | Mistake, void, void> {
-  const unknown: string[] = [];
-  const rows = csvRows(path, (names) =>
-    unknown.push(...names.filter((name) => !ALL_COLUMNS.has(name))),
-  );
+/** What is wrong with the heading: every row may lack what the column has. */
+type HeadingMistake = { readonly ofHeading: Mistake };
+
+export async function* csvAccounts(
+  path: string,
+): AsyncGenerator<RawAccount | Mistake | HeadingMistake, void, void> {
+  const wrong: Mistake[] = [];
+  const rows = csvRows(path, (names) => wrong.push(...mistakesOfHeading(names)));
   const accounts = new Accounts();
   try {
     for await (const { line, cells } of rows) {
-      for (const name of unknown.splice(0)) yield unknownColumn(name);
+      for (const mistake of wrong.splice(0)) yield { ofHeading: mistake };
       yield* accounts.addRow(cells, line);
     }
   } catch (error) {
@@ -123,8 +126,12 @@ const toMistake = (account: string, line: number, field: string, message: string
   message,
 });
 
-const unknownColumn = (name: string): Mistake =>
-  toMistake('', 1, name, `is no column${suggestion(name, ALL_COLUMNS).text}`);
+const mistakesOfHeading = (names: readonly string[]): readonly Mistake[] =>
+  names.flatMap((name, index) => {
+    if (!ALL_COLUMNS.has(name))
+      return toMistake('', 1, name, `is no column${suggestion(name, ALL_COLUMNS).text}`);
+    return names.indexOf(name) < index ? toMistake('', 1, name, 'is a column already') : [];
+  });
 
 /** Adds a row to the account that it belongs to. Returns why that is not possible. */
 function addRow(draft: Draft | null, row: Cells, line: number): Mistake | null {

@@ -45,9 +45,13 @@ const DEADLINE_MS = 120_000;
 
 export async function importFile(scrip: Scrip, options: ImportOptions): Promise<Imported> {
   const run = new ImportRun(scrip, options);
+  let isReliable = true;
   for await (const account of readRecords(options.path)) {
+    // What a column has that nobody reads would be missing for ever: an account is imported once.
+    if ('record' in account && !isReliable && !options.validateOnly) break;
     if ('record' in account) await run.add(account);
     else await run.refuse(account.mistakes);
+    isReliable &&= !('ofAll' in account && account.ofAll);
   }
   return await run.end();
 }

@@ -22,14 +22,20 @@ export type RawAccount = {
 };
 
 export type ReadAccount = Pick<RawAccount, 'line' | 'lineOf'> &
-  ({ readonly record: ImportRecord } | { readonly mistakes: readonly Mistake[] });
+  (
+    | { readonly record: ImportRecord }
+    /** `ofAll`: no record of the file can be relied on. */
+    | { readonly mistakes: readonly Mistake[]; readonly ofAll?: boolean }
+  );
 
 /** The format follows from the name of the file. */
 export async function* readRecords(path: string): AsyncGenerator<ReadAccount, void, void> {
   const accounts = isCsv(path) ? csvAccounts(path) : jsonAccounts(path);
   const lines = new Map<string, number>();
   for await (const account of accounts) {
-    if ('line' in account && 'value' in account) yield readAccount(account, lines);
+    if ('ofHeading' in account)
+      yield { line: 1, lineOf: () => 1, mistakes: [account.ofHeading], ofAll: true };
+    else if ('value' in account) yield readAccount(account, lines);
     else yield { line: account.line, lineOf: () => account.line, mistakes: [account] };
   }
 }

@@ -27,7 +27,12 @@ export function checkImport(book: Book, command: ImportAccount, left: bigint): F
   checkGrants(book, command, mistakes);
   checkPurchases(book, command, mistakes);
   checkMonth(book, command, mistakes);
-  return mistakes.failure ?? checkCreditLimit(book, left) ?? checkCallerLimits(book, left);
+  // What was spent of a grant counts, too: sums over the amounts of grants are int64.
+  const granted = [...command.grants, ...command.purchases].reduce(
+    (sum, { credits }) => sum + credits,
+    0n,
+  );
+  return mistakes.failure ?? checkCreditLimit(book, granted) ?? checkCallerLimits(book, left);
 }
 
 const inFuture = ({ now }: Book): string => `is in the future: it is ${instantText(now)}`;

@@ -45,7 +45,12 @@ export function findSold(
   const amount = book.plan.customAmounts.find((one) => one.packId === packId);
   if (!amount) {
     const pack = findPack(book, packId);
-    if (!pack) return packNotFound(book, packId);
+    if (!pack)
+      return packNotFound(
+        book,
+        packId,
+        book.plan.customAmounts.map((one) => one.packId),
+      );
     return credits === null
       ? pack
       : invalidField('credits', `must not be set: pack ${packId} has ${pack.credits}`);

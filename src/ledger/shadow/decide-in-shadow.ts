@@ -13,8 +13,14 @@ import type { Origin, UnsealedEntry } from '../entry.ts';
 import { isSameMonth } from '../periods/period.ts';
 import { toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
-import type { Refusal, Shadow, ShadowDecision, ShadowReservation } from './shadow.ts';
-import { addMoves, beginAgain } from './shadow-use.ts';
+import {
+  nameOfRequest,
+  type Refusal,
+  type Shadow,
+  type ShadowDecision,
+  type ShadowReservation,
+} from './shadow.ts';
+import { addMoves, beginAgain, withBudgets } from './shadow-use.ts';
 import { simulatedBook } from './simulated-book.ts';
 
 /** What an account has or may do: such work is refused once shadow mode is over. */
@@ -46,19 +52,21 @@ export function decideInShadow(
 ): DecidedInShadow | Failure {
   const { since = 0 } = book.account.shadow ?? {};
   if (shadow.use.since !== since) shadow.use = beginAgain(shadow.use, since);
+  shadow.use = withBudgets(shadow.use, book.account.budgets);
   settleShadow(book, shadow, origin);
   const uncounted = isUncounted(shadow, command);
   const limited = simulatedBook(book, shadow, { unlimited: false, uncounted });
   const first = decide(limited, command, origin);
-  if (!(first instanceof Failure)) return record(book, shadow, limited, first, null);
-  if (!REFUSALS.has(first.reason)) return first;
+  const ofBatch = shadow.batchRefusals?.get(nameOfRequest(command.kind, origin.requestId));
+  if (!(first instanceof Failure || ofBatch)) return record(book, shadow, limited, first, null);
+  if (first instanceof Failure && !REFUSALS.has(first.reason)) return first;
   const unlimited = simulatedBook(book, shadow, { unlimited: true, uncounted: true });
   const second = decide(unlimited, command, origin);
   if (second instanceof Failure) return second;
-  return record(book, shadow, unlimited, second, toRefusal(first));
+  return record(book, shadow, unlimited, second, ofBatch ?? toRefusal(first as Failure));
 }
 
-const toRefusal = ({ reason, metadata }: Failure): Refusal => ({
+export const toRefusal = ({ reason, metadata }: Failure): Refusal => ({
   reason,
   details: Object.fromEntries(Object.entries(metadata).map(([name, value]) => [name, `${value}`])),
 });

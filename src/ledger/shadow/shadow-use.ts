@@ -3,6 +3,7 @@
  * and its grants say. It is a sum of the moves of its decisions.
  */
 import { OVERAGE } from '../allocation/allocation.ts';
+import type { Budget } from '../budget.ts';
 import type { BucketKind, Move } from '../entry.ts';
 import { monthAt, type Zones } from '../periods/period.ts';
 
@@ -24,6 +25,8 @@ export type ShadowUse = {
   readonly overageReserved: bigint;
   /** What counters of budgets have in addition, by `counterName`. */
   readonly counters: ReadonlyMap<string, bigint>;
+  /** The newest decision before each budget, by its `since`: jobs up to there began before it. */
+  readonly budgets: ReadonlyMap<bigint, bigint>;
 };
 
 /** seq of what would be the entry before the first decision: no entry of a ledger has such a seq. */
@@ -44,6 +47,7 @@ export const noUse = (accountId: string, since: number): ShadowUse => ({
   overageMonth: 0,
   overageReserved: 0n,
   counters: new Map(),
+  budgets: new Map(),
 });
 
 /** Shadow mode begins again, from the balance that the account has then. Jobs that run still hold what they held. */
@@ -57,6 +61,12 @@ export const beginAgain = (use: ShadowUse, since: number): ShadowUse => ({
     ),
   ),
   overageReserved: use.overageReserved,
+});
+
+/** With the budgets that were set since the newest decision. Those that were removed are forgotten. */
+export const withBudgets = (use: ShadowUse, budgets: readonly Budget[] | null): ShadowUse => ({
+  ...use,
+  budgets: new Map(budgets?.map(({ since }) => [since, use.budgets.get(since) ?? use.seq])),
 });
 
 export const useOf = ({ grants }: ShadowUse, grantId: bigint): GrantUse =>

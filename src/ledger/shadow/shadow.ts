@@ -35,6 +35,10 @@ export type ShadowDecision = UnsealedEntry & {
   readonly availableAfter: bigint;
 };
 
+/** For maps of the requests of one account. */
+export const nameOfRequest = (kind: Command['kind'], requestId: string): string =>
+  `${kind} ${requestId}`;
+
 export class Shadow {
   use: ShadowUse;
   readonly reservations: Map<string, ShadowReservation>;
@@ -42,6 +46,8 @@ export class Shadow {
   /** Of this unit of work. */
   readonly decisions: ShadowDecision[] = [];
   readonly changedReservations = new Set<string>();
+  /** Of the requests of an atomic batch of which one would have been refused, by `nameOfRequest`. Null: none is decided. */
+  batchRefusals: ReadonlyMap<string, Refusal> | null = null;
 
   constructor(
     use: ShadowUse,

@@ -1,16 +1,16 @@
 /** The Book that an account would have if what it used in shadow mode had been charged. */
 import { type Account, currentOverage } from '../account.ts';
 import { Book } from '../book.ts';
-import { type BudgetCounters, counterName } from '../budget.ts';
+import { type BudgetCounters, counterKeyOf } from '../budget.ts';
 import type { Grant } from '../grant.ts';
 import { overageBeforeNow } from '../month-overage.ts';
 import type { Shadow } from './shadow.ts';
-import { OVER_COMMIT_GRANT, overageUsed, useOf } from './shadow-use.ts';
+import { OVER_COMMIT_GRANT, overageUsed, type ShadowUse, useOf } from './shadow-use.ts';
 
 export type Simulation = {
-  /** Nothing is in the way: no state, floor or budget, and the over-commit grant pays for all that is new. */
+  /** Nothing is in the way: no state, floor or budget. */
   readonly unlimited: boolean;
-  /** Budgets do not count it. */
+  /** Budgets do not count it, and the over-commit grant pays for all that is new. */
   readonly uncounted: boolean;
 };
 
@@ -19,13 +19,13 @@ const PLENTY = 100_000_000_000_000_000n;
 
 /** Its grants and counters are its own. Its reservations are those of the shadow. */
 export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation): Book {
-  const { unlimited } = simulation;
+  const { uncounted } = simulation;
   const grants = [
-    ...book.grants.map((grant) => simulatedGrant(grant, shadow, unlimited)),
-    overCommitGrant(book, shadow, unlimited),
+    ...book.grants.map((grant) => simulatedGrant(grant, shadow, uncounted)),
+    overCommitGrant(book, shadow, uncounted),
   ];
   const reservations = [...shadow.reservations.values()];
-  return new Book(
+  const simulated = new Book(
     {
       account: simulatedAccount(book, shadow, grants, simulation),
       plans: book.plans,
@@ -38,17 +38,19 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
       budgetCounters: simulatedCounters(book, shadow),
       nextReservationExpiry: null,
       plansLeft: book.plansLeft,
-      firstEntryAt: book.firstEntryAt,
+      usageSince: book.usageSince,
     },
     book.now,
     book.newId,
   );
+  simulated.loadedSeq = book.loadedSeq;
+  return simulated;
 }
 
-function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Grant {
+function simulatedGrant(grant: Grant, { use }: Shadow, uncounted: boolean): Grant {
   const { spent, reserved } = useOf(use, grant.grantId);
   const left = grant.remaining - grant.reserved - spent - reserved;
-  const remaining = (unlimited || left < 0n ? 0n : left) + reserved;
+  const remaining = (uncounted || left < 0n ? 0n : left) + reserved;
   const amount = grant.amount + reserved + (spent > 0n ? spent : 0n);
   const { state } = grant;
   const isSpent = state === 'OPEN' || state === 'SPENT';
@@ -63,10 +65,10 @@ function simulatedGrant(grant: Grant, { use }: Shadow, unlimited: boolean): Gran
   };
 }
 
-/** It burns last, and never expires. What it has available counts only where nothing is in the way. */
-function overCommitGrant({ account, now }: Book, { use }: Shadow, unlimited: boolean): Grant {
+/** It burns last, and never expires. */
+function overCommitGrant({ account, now }: Book, { use }: Shadow, uncounted: boolean): Grant {
   const { reserved } = useOf(use, OVER_COMMIT_GRANT);
-  const remaining = (unlimited ? PLENTY : 0n) + reserved;
+  const remaining = (uncounted ? PLENTY : 0n) + reserved;
   return {
     accountId: account.accountId,
     grantId: OVER_COMMIT_GRANT,
@@ -121,16 +123,29 @@ function simulatedAccount(
     topUpDueAt: null,
     callerDays: null,
     ...(unlimited && { state: 'OPEN' as const, suspension: null, pauseFloor: 0n }),
-    ...((unlimited || uncounted) && { budgets: null }),
+    budgets: unlimited || uncounted ? null : simulatedBudgets(account, use),
   };
 }
 
-function simulatedCounters({ budgetCounters }: Book, { use }: Shadow): BudgetCounters | null {
-  if (budgetCounters === null) return null;
-  return new Map(
-    Array.from(budgetCounters, ([name, counter]) => {
-      const used = counter.used + (use.counters.get(counterName(counter)) ?? 0n);
-      return [name, { ...counter, used: used > 0n ? used : 0n }];
-    }),
-  );
+/** They count jobs of shadow mode that began after them. */
+const simulatedBudgets = ({ budgets }: Account, use: ShadowUse): Account['budgets'] =>
+  budgets?.map((budget) => ({
+    ...budget,
+    sinceDecision: use.budgets.get(budget.since) ?? use.seq,
+  })) ?? null;
+
+function simulatedCounters({ account, budgetCounters, loadedSeq }: Book, { use }: Shadow) {
+  const { accountId } = account;
+  const counters: BudgetCounters = new Map();
+  for (const [name, counter] of budgetCounters ?? []) {
+    const used = counter.used + (use.counters.get(name) ?? 0n);
+    counters.set(name, { ...counter, used: used > 0n ? used : 0n });
+  }
+  // Those of a budget of this unit of work are not loaded: only shadow mode has counted on it.
+  for (const [name, used] of use.counters) {
+    const key = counterKeyOf(name);
+    if (key.since <= loadedSeq || counters.has(name)) continue;
+    counters.set(name, { accountId, ...key, used: used > 0n ? used : 0n, reportedCap: null });
+  }
+  return counters;
 }

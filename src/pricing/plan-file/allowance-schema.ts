@@ -38,7 +38,7 @@ export const allowanceSchema = (integers: Integers, creditsMax: bigint) =>
   z.strictObject({
     credits: integers(1n, creditsMax).describe('How many, each period.'),
     every: every.describe(
-      'The period: the calendar month (UTC), or a length that is counted from the opening of the account.',
+      'The period: the calendar month, or a length that is counted from the opening; in the time zone of the account.',
     ),
     rollover: rollover(integers, creditsMax).describe(
       'What is left at the end of a period and carried into the next.',

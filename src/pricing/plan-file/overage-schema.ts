@@ -69,7 +69,7 @@ export function overageSchema(
   return z
     .strictObject({
       limit: integers(1n, limitMax).describe(
-        'Credits of overage in a calendar month (UTC), at most.',
+        'Credits of overage in a calendar month, at most, in the time zone of the account.',
       ),
       mode: mode
         .optional()

@@ -1,5 +1,5 @@
 /** Serves calls with the context of their account's cell. A cell that cannot be used is named in the failure. */
-import { inCell } from '../../cells/cell-router.ts';
+import { type CellRouter, inCell } from '../../cells/cell-router.ts';
 import { Failure } from '../../failure.ts';
 import { toDatabaseFailure } from '../../pg/failures.ts';
 import type { ServiceContext, SharedContext } from '../service-context.ts';
@@ -65,7 +65,10 @@ export function readOfAccount<Result>(
   });
 }
 
-/** What a read finds in the account's cell; where the account is empty, in each cell, in their order. */
+/**
+ * What a read finds in the account's cell; where the account is empty, in each cell, in their order. Throws
+ * DATABASE_UNAVAILABLE where accounts were moved meanwhile, which it may have missed.
+ */
 export async function readInCells<Result>(
   { cells }: SharedContext,
   accountId: string,
@@ -73,7 +76,27 @@ export async function readInCells<Result>(
 ): Promise<readonly Result[]> {
   const all = cells.allOf(accountId);
   if (cells.isOne) return await Promise.all(all.map(read));
-  return await Promise.all(all.map((cell) => naming(cell, read)));
+  const { changing } = cells;
+  const results = await Promise.all(all.map((cell) => naming(cell, read)));
+  if (accountId === '') cells.assertUnchanged(changing);
+  else for (const { cell } of all) cells.assertServed(accountId, cell);
+  return results;
+}
+
+/** What the first cell that has it finds. Null: none has it. Throws DATABASE_UNAVAILABLE where one that may have it was not asked. */
+export async function findInCells<Result>(
+  cells: CellRouter<ServiceContext>,
+  find: (context: ServiceContext) => Promise<Result | null>,
+): Promise<Result | null> {
+  const { changing } = cells;
+  for (const context of cells.reachable()) {
+    const found = await find(context);
+    if (found !== null) return found;
+  }
+  cells.assertWhole();
+  cells.all();
+  cells.assertUnchanged(changing);
+  return null;
 }
 
 /** Calls `read` with a cell. */

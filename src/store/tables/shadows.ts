@@ -17,6 +17,8 @@ type StoredUse = {
   readonly grants: readonly (readonly [JsonInteger, JsonInteger, JsonInteger])[];
   /** Counter of a budget, and its credits. */
   readonly counters: readonly (readonly [string, JsonInteger])[];
+  /** seq of the entry since which a budget counts, and of the newest decision before it. */
+  readonly budgets?: readonly (readonly [JsonInteger, JsonInteger])[];
   readonly overage: JsonInteger;
   readonly overage_month: number;
   readonly overage_reserved: JsonInteger;
@@ -28,9 +30,17 @@ const useColumns = {
   seq: bigint('updated', 'of the newest decision'),
   sinceSeq: bigint('updated', 'of the newest decision before that shadow mode'),
   used: jsonText<StoredUse>('updated', 'of grants, overage and budgets, in addition').from(
-    ({ grants, counters, overage, overageMonth, overageReserved }: ShadowUse): StoredUse => ({
+    ({
+      grants,
+      counters,
+      budgets,
+      overage,
+      overageMonth,
+      overageReserved,
+    }: ShadowUse): StoredUse => ({
       grants: Array.from(grants, ([grantId, { spent, reserved }]) => [grantId, spent, reserved]),
       counters: [...counters],
+      ...(budgets.size > 0 && { budgets: [...budgets] }),
       overage,
       overage_month: overageMonth,
       overage_reserved: overageReserved,
@@ -51,6 +61,7 @@ export const shadowUse = defineTable({
       ]),
     ),
     counters: new Map(used.counters.map(([name, credits]) => [name, BigInt(credits)])),
+    budgets: new Map(used.budgets?.map(([since, seq]) => [BigInt(since), BigInt(seq)])),
     overage: BigInt(used.overage),
     overageMonth: used.overage_month,
     overageReserved: BigInt(used.overage_reserved),
