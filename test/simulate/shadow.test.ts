@@ -39,6 +39,11 @@ describe('in shadow mode', () => {
       [charge(30), charge(11), charge(10)],
       ['30  left 10', '11 INSUFFICIENT_CREDITS left 10', '10  left 0'],
     ],
+    [
+      'what follows from a refused job uses nothing',
+      [reserve(50), { do: 'raise', of: 2, amount: { credits: 5 } }, charge(40)],
+      ['50 INSUFFICIENT_CREDITS left 40', '5  left 40', '40  left 0'],
+    ],
     ['what is granted is real', [charge(30), GRANT, charge(11)], ['30  left 10', '11  left 24']],
     ['a job gives back what it held', [reserve(30), RELEASE], ['30  left 10', '30  left 40']],
     [
@@ -57,6 +62,14 @@ describe('in shadow mode', () => {
     expect({ remaining: state.remaining, reserved: state.reserved }).toEqual({
       remaining: 40n,
       reserved: 0n,
+    });
+  });
+
+  test('the balance in an answer counts what real jobs hold', () => {
+    const history = new History().request(0, OPEN).request(1, reserve(30)).request(2, ON);
+    const { outcome } = history.request(3, charge(10)).attempts.at(-1) ?? {};
+    expect(outcome).toMatchObject({
+      answer: { balance: { remaining: 30n, reserved: 30n, available: 0n, usable: 30n } },
     });
   });
 

@@ -28,7 +28,7 @@ export function decide(state: AccountState, request: Request, deciding: Deciding
   if (exists && opens) return new Refusal('ACCOUNT_EXISTS', { account_id: state.accountId });
   if (!exists && !opens) return new Refusal('ACCOUNT_NOT_FOUND');
   if (isOfShadow(state, request))
-    return decideInShadow(state, deciding, (other) => apply(other, request, deciding));
+    return decideInShadow(state, request, deciding, (other) => apply(other, request, deciding));
   const response = apply(state, request, deciding);
   if (response instanceof Refusal) return response;
   if (!opens) updateLevels(state);

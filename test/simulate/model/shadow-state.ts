@@ -26,10 +26,13 @@ export type ShadowState = {
   /** Jobs and charges of shadow mode, also of earlier times. */
   readonly reservations: ReadonlyMap<string, ReservationState>;
   readonly spendings: ReadonlyMap<bigint, Spending>;
+  /** Jobs of it whose Reserve would have been refused. */
+  readonly refusedJobs: ReadonlySet<string>;
 };
 
 export const NO_SHADOW: ShadowState = {
   mode: { since: 0, until: 0, caller: '' },
   seq: BEFORE_FIRST,
   ...{ spent: new Map(), overage: new Map(), reservations: new Map(), spendings: new Map() },
+  refusedJobs: new Set(),
 };

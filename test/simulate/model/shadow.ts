@@ -63,25 +63,31 @@ export function isOfShadow({ shadow }: AccountState, { $case, value }: Request):
 /** Decides a request of it by the rules of all others. The decisions are added to those of the account. */
 export function decideInShadow(
   state: AccountState,
+  request: Request,
   deciding: Deciding,
   apply: (state: AccountState) => First | Refusal,
 ): First | Refusal {
   for (let [due] = dueInShadow(state, deciding.now); due; [due] = dueInShadow(state, deciding.now))
     due.apply();
-  const limited = asIfCharged(state, deciding.now, { unlimited: false });
+  const overCommits = isOfRefusedJob(state, request);
+  const limited = asIfCharged(state, deciding.now, { unlimited: false, overCommits });
   const first = apply(limited);
   if (!(first instanceof Refusal)) return taken(state, limited, first, null, deciding.now);
   if (!REFUSED.has(first.reason)) return first;
-  const unlimited = asIfCharged(state, deciding.now, { unlimited: true });
+  const unlimited = asIfCharged(state, deciding.now, { unlimited: true, overCommits: true });
   const second = apply(unlimited);
   if (second instanceof Refusal) return second;
   return taken(state, unlimited, second, first, deciding.now);
 }
 
+/** Such a job would not have begun: what follows from it uses nothing of the account either. */
+const isOfRefusedJob = ({ shadow }: AccountState, { value }: Request): boolean =>
+  'reservationId' in value && (shadow?.refusedJobs.has(value.reservationId) ?? false);
+
 /** The jobs of shadow mode whose time is over, the soonest first. */
 export function dueInShadow(state: AccountState, now: number) {
   if (!state.shadow) return [];
-  const simulated = asIfCharged(state, now, { unlimited: false });
+  const simulated = asIfCharged(state, now, AS_CHARGED);
   return dueItems(simulated, now)
     .filter(({ kind }) => kind === Entry_Kind.EXPIRE)
     .map((item) => ({
@@ -93,11 +99,20 @@ export function dueInShadow(state: AccountState, now: number) {
     }));
 }
 
+type Simulated = {
+  /** Nothing is in the way. */
+  readonly unlimited: boolean;
+  /** The over-commit grant pays for all that is new. */
+  readonly overCommits: boolean;
+};
+
+const AS_CHARGED: Simulated = { unlimited: false, overCommits: false };
+
 /** The account that it would be. */
 function asIfCharged(
   state: AccountState,
   now: number,
-  { unlimited }: { readonly unlimited: boolean },
+  { unlimited, overCommits }: Simulated,
 ): AccountState {
   const shadow = state.shadow ?? NO_SHADOW;
   const account = state.copy();
@@ -107,10 +122,10 @@ function asIfCharged(
   for (const grant of state.grants.values())
     account.grants.set(
       grant.grantId,
-      lessUsed(grant, heldOf(grant.grantId), shadow.spent.get(grant.grantId) ?? 0n, unlimited),
+      lessUsed(grant, heldOf(grant.grantId), shadow.spent.get(grant.grantId) ?? 0n, overCommits),
     );
   const over = heldOf(OVER_COMMIT);
-  account.grants.set(OVER_COMMIT, overCommitGrant(over, unlimited, now));
+  account.grants.set(OVER_COMMIT, overCommitGrant(over, overCommits, now));
   const month = monthOf(state.timeZones, now);
   account.overage.set(month, state.overageOf(now) + (shadow.overage.get(month) ?? 0n));
   account.overageReserved += heldOf(OVERAGE);
@@ -127,30 +142,37 @@ function asIfCharged(
   return account;
 }
 
-function lessUsed(grant: GrantState, held: bigint, spent: bigint, unlimited: boolean): GrantState {
+/** Real jobs hold what they hold, beside those of shadow mode. */
+function lessUsed(
+  grant: GrantState,
+  held: bigint,
+  spent: bigint,
+  overCommits: boolean,
+): GrantState {
   const left = grant.remaining - grant.reserved - spent - held;
-  const remaining = (unlimited || left < 0n ? 0n : left) + held;
+  const reserved = grant.reserved + held;
+  const remaining = (overCommits || left < 0n ? 0n : left) + reserved;
   const isSpent = grant.state === Grant_State.OPEN || grant.state === Grant_State.SPENT;
   const spentState = remaining > 0n ? Grant_State.OPEN : Grant_State.SPENT;
   return {
     ...grant,
     amount: grant.amount + held + (spent > 0n ? spent : 0n),
-    ...{ remaining, reserved: held, expired: 0n },
+    ...{ remaining, reserved, expired: 0n },
     state: isSpent ? spentState : grant.state,
   };
 }
 
 /** It comes last, and never ends. */
-const overCommitGrant = (held: bigint, unlimited: boolean, now: number): GrantState => ({
+const overCommitGrant = (held: bigint, overCommits: boolean, now: number): GrantState => ({
   grantId: OVER_COMMIT,
   amount: 2n * PLENTY,
-  remaining: held + (unlimited ? PLENTY : 0n),
+  remaining: held + (overCommits ? PLENTY : 0n),
   reserved: held,
   ...{ voided: 0n, toVoid: 0n, expired: 0n, priority: 100, operations: [], sourceReference: '' },
   category: Grant_Category.ADJUSTMENT,
   ...{ effectiveAt: now, createdAt: now, expiresAt: null },
   source: Grant_Source.OPERATOR,
-  state: held > 0n || unlimited ? Grant_State.OPEN : Grant_State.SPENT,
+  state: held > 0n || overCommits ? Grant_State.OPEN : Grant_State.SPENT,
 });
 
 /** The answer, with the balance that the account would have now. */
@@ -164,7 +186,7 @@ function taken(
   take(state, simulated, refusal, now);
   if (!('balance' in answer)) return answer;
   const balance = {
-    ...balanceOf(asIfCharged(state, now, { unlimited: false }), now),
+    ...balanceOf(asIfCharged(state, now, AS_CHARGED), now),
     owed: state.owed,
   };
   return { ...answer, balance };
@@ -182,8 +204,15 @@ function take(state: AccountState, simulated: AccountState, refusal: Refusal | n
     const month = monthOf(state.timeZones, now);
     const used = simulated.overageOf(now) - state.overageOf(now);
     const overage = new Map([...shadow.overage, [month, used]]);
-    state.shadow = { ...shadow, spent, overage, reservations, spendings, seq: entry.seq };
-    const after = asIfCharged(state, now, { unlimited: false });
+    const refusedJobs =
+      refusal && entry.kind === Entry_Kind.RESERVE
+        ? new Set([...shadow.refusedJobs, entry.reservationId])
+        : shadow.refusedJobs;
+    state.shadow = {
+      ...{ ...shadow, spent, overage, reservations, spendings, refusedJobs },
+      seq: entry.seq,
+    };
+    const after = asIfCharged(state, now, AS_CHARGED);
     const availableAfter =
       sum(after.grants.values(), ({ remaining, reserved }) => remaining - reserved) -
       after.overageReserved;
