@@ -75,7 +75,7 @@ export async function loadShadows(
     );
     shadows.set(accountId, shadow);
   }
-  return { shadows, requests, ...(await loadGrantsOf(em, shadowed, shadows)) };
+  return { shadows, requests, ...(await loadGrantsOf(em, shadowed, shadows, keys)) };
 }
 
 /**
@@ -86,13 +86,16 @@ async function loadGrantsOf(
   em: Em,
   accounts: readonly Account[],
   shadows: ReadonlyMap<string, Shadow>,
+  { shadowAccounts }: GroupKeys,
 ): Promise<Pick<LoadedShadows, 'openGrants' | 'completeAccounts' | 'namedGrants'>> {
   const named: RowKey<bigint>[] = [];
   const completeAccounts = new Set<string>();
   for (const account of accounts) {
     const { accountId } = account;
     const { use, reservations, refundables } = shadows.get(accountId)!;
-    if (!isInShadowMode(account) && reservations.size === 0 && refundables.size === 0) continue;
+    // Its shadow mode may begin in this unit of work, before other requests of it.
+    const mayBeInIt = isInShadowMode(account) || shadowAccounts.has(accountId);
+    if (!mayBeInIt && reservations.size === 0 && refundables.size === 0) continue;
     completeAccounts.add(accountId);
     const allocations = [
       ...[...reservations.values()].flatMap((one) => [
