@@ -10,13 +10,14 @@ import { settle } from './model/due.ts';
 import { Refusal } from './model/refusal.ts';
 import type { First, Request } from './model/requests.ts';
 import { dueInShadow } from './model/shadow.ts';
-import type { ModelDecision } from './model/shadow-state.ts';
+import { decideBatchInShadow } from './model/shadow-batch.ts';
+import type { ModelDecision, ShadowState } from './model/shadow-state.ts';
 import type { AccountState } from './model/state.ts';
 import type { Attempt, Observed } from './observations.ts';
 import { attemptTo } from './outcome-problem.ts';
 import type { PendingChecks } from './pending-checks.ts';
 import type { MadeByRequest } from './request-ids.ts';
-import { bodyOf, keyOfDecision } from './request-keys.ts';
+import { bodyOf, keyOfDecision, keyOfRequest } from './request-keys.ts';
 
 export class Decisions {
   readonly #observed: Observed;
@@ -65,6 +66,8 @@ export class Decisions {
   }
 
   #takeExpiry(state: AccountState, next: ShadowDecision, now: number): string {
+    const from = this.#pending.seqBefore(this.#observed.timeline.reached(now));
+    if (state.seq < from) return `it is made at seq ${from} or later`;
     const trial = settledAt(state, now);
     const due = dueInShadow(trial, now);
     const soonest = due.filter(({ at }) => at === due[0]?.at);
@@ -79,26 +82,64 @@ export class Decisions {
     const attempts = this.#byKey.get(key) ?? [];
     if (attempts.length === 0) return 'nobody asked for it';
     if (this.#made.has(key)) return `it is a second one of ${key}`;
+    const batch = attempts.find(({ together }) => together)?.together;
+    if (batch)
+      return this.#windowProblem(attempts, state, now) || this.#decideBatch(state, batch, now);
     const bodies = [...new Map(attempts.map(({ request }) => [bodyOf(request), request])).values()];
     const problems = bodies.map((request) => {
       const own = attempts.filter((attempt) => bodyOf(attempt.request) === bodyOf(request));
       return this.#windowProblem(own, state, now) || this.#decide(state, request, own, next, now);
     });
     if (!problems.includes('')) return problems.join('; ');
-    const { seq } = next;
     const request = bodies[problems.indexOf('')];
-    if (request) this.#made.set(key, { request, seq, from: seq, until: seq });
+    if (request) this.#keep(request, next);
     return '';
   }
 
-  /** Whether it can have been made here and now: between the first sending of its request and its first answer. */
+  #keep(request: Request, { seq }: ModelDecision) {
+    this.#made.set(keyOfRequest(request), { request, seq, from: seq, until: seq });
+  }
+
+  /** All decisions of an atomic batch follow each other. A request of one is sent by no other call. */
+  #decideBatch(state: AccountState, batch: readonly Request[], now: number): string {
+    const parts = batch.map((request) => ({
+      request,
+      deciding: requestDeciding(request, now, this.#reservationOf(request)),
+    }));
+    const made = attemptTo(() => decideBatchInShadow(settledAt(state, now), parts));
+    if (made instanceof Error) return `the model says: ${made.message}`;
+    if (made instanceof Refusal) return `the batch must be refused with ${made.reason}`;
+    const { decided, responses } = made;
+    const ownOf = ({ value }: Request) =>
+      decided.find(({ requestId }) => requestId === value.requestId);
+    if (!batch.every(ownOf)) return 'not all of the batch is work of shadow mode';
+    for (const [index, request] of batch.entries()) {
+      const attempts = this.#byKey.get(keyOfRequest(request)) ?? [];
+      const problem = answersProblem(attempts, responses[index] as First);
+      if (problem) return problem;
+    }
+    const problem = this.#accept(state, { decided, shadow: made.state.shadow });
+    if (problem) return problem;
+    for (const request of batch) this.#keep(request, ownOf(request) as ModelDecision);
+    return '';
+  }
+
+  /** The reservation that a request has made. */
+  #reservationOf(request: Request): string {
+    const key = keyOfRequest(request);
+    const following = this.#observed.decisions.slice(this.#position);
+    return following.find((decision) => keyOfDecision(decision) === key)?.reservationId ?? '';
+  }
+
+  /** Whether it can have been made here and now: between the first sending of its request, or its time, and its first answer. */
   #windowProblem(attempts: readonly Attempt[], state: AccountState, now: number): string {
     const sent = Math.min(...attempts.map((attempt) => attempt.sent));
+    const begun = Math.max(sent, this.#observed.timeline.reached(now));
     const answered = attempts.filter(
       ({ outcome }) => outcome.kind === 'answer' && outcome.answer.entrySeq > 0n,
     );
     const received = Math.min(...answered.map((attempt) => attempt.received));
-    const [from, until] = [this.#pending.seqBefore(sent), this.#pending.seqAfter(received)];
+    const [from, until] = [this.#pending.seqBefore(begun), this.#pending.seqAfter(received)];
     if (state.seq < from || state.seq > until) return `it is made at seq ${from} to ${until}`;
     const times = this.#observed.timeline.timesWithin({ sent, received });
     return times.includes(now) || now === state.lastAt ? '' : 'nobody asked at that time';
@@ -121,7 +162,13 @@ export class Decisions {
   }
 
   /** The decisions that the model has made, if they are the next ones. */
-  #accept(state: AccountState, { decided, shadow }: AccountState): string {
+  #accept(
+    state: AccountState,
+    {
+      decided,
+      shadow,
+    }: { readonly decided: readonly ModelDecision[]; readonly shadow: ShadowState | null },
+  ): string {
     for (const [index, expected] of decided.entries()) {
       const actual = this.#observed.decisions[this.#position + index];
       const problem = actual ? decisionProblem(actual, expected) : 'there is no such decision';

@@ -63,6 +63,11 @@ export class Timeline {
     this.#times.push({ since: this.tick(), now });
   }
 
+  /** The event since which the clocks show this time, or a later one. */
+  reached(time: number): number {
+    return this.#times.find(({ now }) => now >= time)?.since ?? Number.POSITIVE_INFINITY;
+  }
+
   /** What the clocks showed between two events. */
   timesWithin({ sent, received }: Span): readonly number[] {
     return this.#times.flatMap(({ since, now }, index) => {

@@ -82,6 +82,46 @@ describe('in shadow mode', () => {
   });
 });
 
+describe('an atomic batch', () => {
+  const batch = (...specs: readonly RequestSpec[]) => shadowed().shadowBatch(2, specs);
+
+  test('that is allowed uses what all of it use', () => {
+    const history = batch(charge(15), reserve(20)).request(3, charge(5));
+    expect(history.decisions.map(textOf)).toEqual(['15  left 25', '20  left 5', '5  left 0']);
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test('of which one would be refused uses nothing', () => {
+    const history = batch(charge(30), charge(11), charge(5)).request(3, charge(40));
+    expect(history.decisions.map(textOf)).toEqual([
+      '30 BATCH_REFUSED left 40',
+      '11 INSUFFICIENT_CREDITS left 40',
+      '5 BATCH_REFUSED left 40',
+      '40  left 0',
+    ]);
+    const [first, second] = history.decisions.map((one) => Object.fromEntries(one.refusalMetadata));
+    expect(first).toMatchObject({ index: '1', refusal: 'INSUFFICIENT_CREDITS' });
+    expect(second).toMatchObject({ required: '11', available: '10' });
+    expect(() => history.check()).not.toThrow();
+  });
+
+  test.each<readonly [string, (decisions: ShadowDecision[]) => void]>([
+    [
+      'one by one',
+      ([first]) => Object.assign(first ?? {}, { refusedBecause: '', availableAfter: 10n }),
+    ],
+    ['without its last part', (decisions) => decisions.pop()],
+    [
+      'with another between',
+      (decisions) => decisions.splice(1, 0, decisions.pop() as ShadowDecision),
+    ],
+  ])('must not be decided %s', (_, change) => {
+    const history = batch(charge(30), charge(11)).request(3, charge(1));
+    change(history.decisions);
+    expect(() => history.check()).toThrow(/is right at no seq|an answer without an entry/);
+  });
+});
+
 describe('the checker refuses a decision', () => {
   const changed = (change: Partial<ShadowDecision>) => {
     const history = shadowed(charge(15), charge(30));

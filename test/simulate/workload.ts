@@ -249,16 +249,21 @@ class Workload {
   }
 
   #atomic() {
-    const account = this.#account();
-    if (this.#shadowed.has(account)) return;
+    const account = this.#chance(0.2) ? SHADOWED : this.#account();
+    const isShadowed = this.#shadowed.has(account);
     const id = this.#steps.length;
     const count = this.#random.integer(1, 5);
-    const requests = Array.from({ length: count }, () => this.#request(account));
+    const some = Array.from({ length: count }, () => this.#request(account));
+    // One that is charged in part, and decided in shadow mode in part, is left out.
+    const requests = isShadowed
+      ? some.filter((one) => one.do === 'reserve' || one.do === 'charge')
+      : some;
+    if (requests.length === 0) return;
     const others = this.#requests.filter(
       (one) => one.account === account && isOfOneUser(one.id, id) && this.#isInBatches(one.id),
     );
     const recent = others.slice(-3);
-    const isAgain = recent.length > 0 && this.#chance(0.15);
+    const isAgain = !isShadowed && recent.length > 0 && this.#chance(0.15);
     this.#push<Extract<Step, { kind: 'atomic' }>>({
       kind: 'atomic',
       account,

@@ -72,12 +72,13 @@ export function decideInShadow(
   const overCommits = isOfRefusedJob(state, request);
   const limited = asIfCharged(state, deciding.now, { unlimited: false, overCommits });
   const first = apply(limited);
-  if (!(first instanceof Refusal)) return taken(state, limited, first, null, deciding.now);
-  if (!REFUSED.has(first.reason)) return first;
+  if (first instanceof Refusal && !REFUSED.has(first.reason)) return first;
+  const refusal = deciding.refusedWith ?? first;
+  if (!(refusal instanceof Refusal)) return taken(state, limited, refusal, null, deciding.now);
   const unlimited = asIfCharged(state, deciding.now, { unlimited: true, overCommits: true });
   const second = apply(unlimited);
   if (second instanceof Refusal) return second;
-  return taken(state, unlimited, second, first, deciding.now);
+  return taken(state, unlimited, second, refusal, deciding.now);
 }
 
 /** Such a job would not have begun: what follows from it uses nothing of the account either. */
