@@ -61,7 +61,7 @@ with page as (
   group by account_id, grant_id
 ), terms as materialized (
   -- Each grant with what was paid for all of its credits.
-  select g.account_id, g.grant_id, g.category, g.source, g.amount,
+  select g.account_id, g.grant_id, g.category, g.source, g.amount::numeric,
     coalesce(p.currency_paid, p.currency, '') as currency,
     round(coalesce(p.amount_paid, p.amount) * 10 ^ coalesce(d.decimals, 2)::numeric) as price
   from kept k

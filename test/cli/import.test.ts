@@ -241,15 +241,15 @@ describe('a file of JSON lines', () => {
   });
 });
 
-describe('a file of CSV', () => {
-  const COLUMNS =
-    'account_id,row,plan_id,opened_at,display_name,labels,source,category,credits,spent,spent_this_month,effective_at,expires_at,pack_id,price,paid_at,payment_reference,month,overage,operation,count';
-  /** Cells by their column. */
-  const row = (cells: Readonly<Record<string, string>>) =>
-    COLUMNS.split(',')
-      .map((name) => cells[name] ?? '')
-      .join(',');
+const COLUMNS =
+  'account_id,row,plan_id,opened_at,display_name,labels,source,category,credits,spent,spent_this_month,effective_at,expires_at,pack_id,price,paid_at,payment_reference,month,overage,operation,count';
+/** Cells by their column. */
+const row = (cells: Readonly<Record<string, string>>) =>
+  COLUMNS.split(',')
+    .map((name) => cells[name] ?? '')
+    .join(',');
 
+describe('a file of CSV', () => {
   test('is the same as JSON lines', async () => {
     const named = { account_id: 'csv' };
     const path = await fileOf('accounts.csv', [
@@ -343,6 +343,88 @@ describe('a file of CSV', () => {
       'line 9: csv-4 row: must be account, grant, purchase, month, usage, and is "acount" (INVALID_FIELD)',
     ]);
   });
+});
+
+describe('a row of CSV that is not below its account row', () => {
+  const account = (id: string) =>
+    row({ account_id: id, row: 'account', plan_id: 'verts', opened_at: '2026-01-01' });
+  const grant = (id: string) =>
+    row({
+      ...{
+        account_id: id,
+        row: 'grant',
+        source: 'OPERATOR',
+        category: 'PROMOTIONAL',
+        credits: '5',
+      },
+      effective_at: '2026-02-01',
+    });
+
+  const importedOf = async (ids: readonly string[]) => {
+    const found = await Promise.all(
+      ids.map((accountId) => scrip.accounts.getAccount({ accountId }).catch(() => null)),
+    );
+    return ids.filter((_, index) => found[index] !== null);
+  };
+
+  test.each([
+    ['far', 'of an account above', ['a', 'A', 'b', 'A', 'c'], ['c'], 2],
+    ['late', 'of an account further down', ['a', 'B', 'b', 'B', 'c'], ['c'], 2],
+    ['none', 'of an account that the file has not', ['a', 'A', 'X', 'X', 'b', 'B'], ['b'], 1],
+    ['first', 'of the file', ['A', 'b', 'B', 'a', 'A'], ['b'], 2],
+    ['each', 'is named once an account', ['a', 'X', 'Y', 'A', 'X', 'b'], ['b'], 2],
+  ])('%s: %s', async (name, _, letters, imported, mistakes) => {
+    const idOf = (letter: string) => `misplaced-${name}-${letter.toLowerCase()}`;
+    const path = await fileOf(`misplaced-${name}.csv`, [
+      COLUMNS,
+      ...letters.map((one) => (one === one.toLowerCase() ? account(idOf(one)) : grant(idOf(one)))),
+    ]);
+    const [dry, done] = [await run(path, '--dry-run'), await run(path)];
+    expect([dry.exitCode, done.exitCode]).toEqual([1, 1]);
+    const told = done.lines.filter((line) => line.startsWith('line '));
+    expect(told).toHaveLength(mistakes);
+    expect(dry.lines.filter((line) => line.startsWith('line '))).toEqual(told);
+    expect(await importedOf(['a', 'b', 'c', 'x', 'y'].map(idOf))).toEqual(imported.map(idOf));
+    const totals = new RegExp(`^${imported.length} .*, ${mistakes} with mistakes`);
+    expect(dry.lines.find((line) => totals.test(line))).toBeDefined();
+    expect(done.lines.find((line) => totals.test(line))).toBeDefined();
+  });
+
+  test('names both accounts', async () => {
+    const path = await fileOf('misplaced-named.csv', [
+      COLUMNS,
+      ...[account('named-a'), account('named-b'), grant('named-a')],
+      ...[account('named-c'), row({ account_id: 'named-d', row: 'acount' })],
+    ]);
+    const { lines } = await run(path, '--dry-run');
+    expect(lines.filter((line) => line.startsWith('line '))).toEqual([
+      'line 2: named-a account_id: has a row in line 4, not below it (INVALID_FIELD)',
+      'line 4: named-a account_id: must be that of the account row above it; named-b is not imported either (INVALID_FIELD)',
+      'line 6: named-d row: must be account, grant, purchase, month, usage, and is "acount"; named-c is not imported either (INVALID_FIELD)',
+    ]);
+  });
+});
+
+test('sums of more than 2^63 − 1 are compared exactly', async () => {
+  const credits = '999999999999999999';
+  const grant = {
+    ...{ source: 'operator', category: 'promotional', credits, spent: credits },
+    effective_at: '2026-02-01',
+  };
+  const grants = Array.from({ length: 9 }, () => grant);
+  const path = await fileOf(
+    'large.jsonl',
+    ['large-1', 'large-2', 'large-3'].map((id) => ({ ...paul(id), grants, purchases: [] })),
+  );
+  const { exitCode, lines } = await run(path);
+  expect({ exitCode, last: lines.at(-1) }).toEqual({
+    exitCode: 0,
+    last: 'the sums of the file are those of the ledger',
+  });
+  // 27 × 999999999999999999
+  expect(lines.find((line) => line.startsWith('perfectparser'))).toContain(
+    ' 26999999999999999973 ',
+  );
 });
 
 test('an import that was killed is completed by the next', async () => {

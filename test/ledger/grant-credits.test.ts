@@ -1,7 +1,19 @@
 import { describe, expect, test } from 'vitest';
-import { ACCOUNT_CREDITS_MAX } from '../../src/ledger/credit-limit.ts';
+import { ACCOUNT_CREDITS_MAX, GRANTED_CREDITS_MAX } from '../../src/ledger/credit-limit.ts';
 import { MAX_CREDITS } from '../../src/pricing/plan.ts';
-import { at, charge, close, grantCredits, pack, plan, purchase, refund } from './fixtures.ts';
+import {
+  at,
+  charge,
+  checkout,
+  close,
+  grantCredits,
+  pack,
+  paid,
+  plan,
+  purchase,
+  refund,
+  syncPurchase,
+} from './fixtures.ts';
 import { ledger } from './table.ts';
 
 describe('credits granted by an operator', () => {
@@ -138,6 +150,88 @@ describe('an account holds at most 9,000,000,000,000,000,000 credits', () => {
       ['3s', refund(3n), 'INVALID_FIELD: field credits, allowed 0', most],
       ['4s', charge(20n), 'CHARGE 20: g1>consumed 20', `${ACCOUNT_CREDITS_MAX - 20n}`],
       ['5s', refund(3n), 'REFUND 20: consumed>g1 20', most],
+    ]);
+  });
+});
+
+describe('the grants with credits left come to at most 9,100,000,000,000,000,000', () => {
+  const [held, had] = [ACCOUNT_CREDITS_MAX, GRANTED_CREDITS_MAX];
+  const room = had - held;
+  /** A grant of the most, of which 5 are left. */
+  const NEARLY_SPENT = [
+    ['0s', grantCredits(held), `GRANT ${held}: issued>g1 ${held}`, `${held}`],
+    ['1s', charge(held - 5n), `CHARGE ${held - 5n}: g1>consumed ${held - 5n}`, '5'],
+  ] as const;
+  const refused = (allowed: bigint) => `INVALID_FIELD: field credits, allowed ${allowed}`;
+
+  test('granted by an operator, until the first is used up', () => {
+    ledger(plan(), [
+      ...NEARLY_SPENT,
+      ['2s', grantCredits(held - 5n), refused(room), '5'],
+      ['3s', grantCredits(room + 1n), refused(room), '5'],
+      ['4s', grantCredits(room), `GRANT ${room}: issued>g2 ${room}`, `${room + 5n}`],
+      ['5s', grantCredits(1n), refused(0n), `${room + 5n}`],
+      ['6s', charge(5n), 'CHARGE 5: g1>consumed 5', `${room}`],
+      ['7s', grantCredits(9n), 'GRANT 9: issued>g3 9', `${room + 9n}`],
+    ]);
+  });
+
+  test('with scheduled ones', () => {
+    ledger(plan(), [
+      ...NEARLY_SPENT,
+      ['2s', grantCredits(room, { effectiveAt: at('1d') }), `GRANT ${room}`, '5'],
+      ['3s', grantCredits(1n), refused(0n), '5'],
+    ]);
+  });
+
+  test('with bought ones', () => {
+    ledger(plan({}, [pack('large', room + 1n, '5.00')]), [
+      ...NEARLY_SPENT,
+      ['2s', purchase('large', 'INV-1'), refused(room), '5'],
+      ['3s', charge(5n), 'CHARGE 5: g1>consumed 5', '0'],
+      [
+        '4s',
+        purchase('large', 'INV-1'),
+        `PURCHASE ${room + 1n}: issued>g2 ${room + 1n}`,
+        `${room + 1n}`,
+      ],
+    ]);
+  });
+
+  test('with those that a refund fills again', () => {
+    ledger(plan(), [
+      ...NEARLY_SPENT,
+      ['2s', charge(5n), 'CHARGE 5: g1>consumed 5', '0'],
+      ['3s', grantCredits(room + 1n), `GRANT ${room + 1n}: issued>g2 ${room + 1n}`, `${room + 1n}`],
+      ['4s', refund(4n, 1n), refused(0n), `${room + 1n}`],
+      ['5s', charge(room + 1n), `CHARGE ${room + 1n}: g2>consumed ${room + 1n}`, '0'],
+      ['6s', refund(4n, 1n), 'REFUND 1: consumed>g1 1', '1'],
+      ['7s', refund(4n, 2n), 'REFUND 2: consumed>g1 2', '3'],
+    ]);
+  });
+
+  test('with those that a dispute gives back', () => {
+    const bought = held - 10n;
+    const granted = room + 20n;
+    ledger(plan({}, [pack('large', bought, '10.00')]), [
+      ['0s', checkout('large'), 'CHECKOUT', '0'],
+      ['1s', syncPurchase('p1', 0, paid()), `PURCHASE ${bought}: issued>g1 ${bought}`, `${bought}`],
+      [
+        '2s',
+        syncPurchase('p1', 1, paid(0n, 'OPEN')),
+        `CLAW_BACK ${bought}: g1>issued ${bought} | PAYMENT`,
+        '0',
+      ],
+      ['3s', grantCredits(granted), `GRANT ${granted}: issued>g2 ${granted}`, `${granted}`],
+      ['4s', charge(granted - 1n), `CHARGE ${granted - 1n}: g2>consumed ${granted - 1n}`, '1'],
+      ['5s', syncPurchase('p1', 2, paid(0n, 'WON')), refused(bought - 10n), '1'],
+      ['6s', charge(1n), 'CHARGE 1: g2>consumed 1', '0'],
+      [
+        '7s',
+        syncPurchase('p1', 2, paid(0n, 'WON')),
+        `REINSTATE ${bought}: issued>g1 ${bought} | PAYMENT`,
+        `${bought}`,
+      ],
     ]);
   });
 });

@@ -99,8 +99,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'an account may hold more than int64',
     file: 'src/ledger/credit-limit.ts',
-    find: 'if (held + credits <= ACCOUNT_CREDITS_MAX) return null;',
-    replace: 'return null;',
+    find: 'if (held + credits > ACCOUNT_CREDITS_MAX)',
+    replace: 'if (held < 0n)',
     tests: LEDGER,
   },
   {

@@ -114,6 +114,21 @@ describe('a month', () => {
     expect(await rowsOf('2031-04')).toEqual([]);
   });
 
+  test('counts the largest grants, and says 2^63 − 1 of more', async () => {
+    scrip.setNow(MAY);
+    const accountId = await open();
+    const credits = 9_000_000_000_000_000_000n;
+    for (let times = 0; times < 2; times += 1) {
+      await grant(scrip, accountId, credits, { category: Category.PAID });
+      await charge(accountId, credits);
+    }
+    const most = 2n ** 63n - 1n;
+    expect(await rowsOf('2031-05')).toEqual([`PAID: issued ${most}, spent ${most}`]);
+    scrip.setNow(JUNE);
+    await grant(scrip, accountId, 5n, { category: Category.PAID });
+    expect(await rowsOf('2031-06')).toEqual(['PAID: issued 5, closing 5']);
+  });
+
   test('has a row for each category and currency; currencies have their own digits', async () => {
     scrip.setNow(MAY);
     const accountId = await open();

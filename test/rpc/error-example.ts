@@ -24,6 +24,8 @@ const REPLACED: readonly [RegExp, string][] = [
     '01900000-0000-7000-8000-000000000000',
   ],
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '2026-11-28T20:30:00.000Z'],
+  // The running month; 2020-01 is what the example asks for.
+  [/\b20(?!20)\d\d-(0[1-9]|1[0-2])\b(?!-)/g, '2026-11'],
   [/\b[0-9a-f]{32}\b/g, '0af7651916cd43dd8448eb211c80319c'],
 ];
 

@@ -17,6 +17,7 @@ import {
   newestEntry,
   openWithCredits,
   reserveCredits,
+  storedRows,
 } from '../accounts.ts';
 import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
@@ -184,6 +185,24 @@ describe('GrantCredits', () => {
         fields: ['credits'],
       });
     expect((await entriesOf(scrip, accountId)).length).toBe(2);
+  });
+
+  test('is refused while a nearly spent grant leaves no room for the sum of both', async () => {
+    const accountId = await scrip.open('verts');
+    const charge = (credits: bigint) =>
+      scrip.billing.charge({ accountId, requestId: requestId(), credits });
+    const [credits, left] = [MAX_CREDITS - 100n, 10n];
+    await grantCredits(accountId, { credits });
+    await charge(credits - left);
+    const before = await storedRows(scrip, accountId);
+    expect(await errorOf(grantCredits(accountId, { credits }))).toMatchObject({
+      code: status.INVALID_ARGUMENT,
+      reason: 'INVALID_FIELD',
+      fields: ['credits'],
+    });
+    expect(await storedRows(scrip, accountId)).toBe(before);
+    await charge(left);
+    expect((await grantCredits(accountId, { credits })).balance?.remaining).toBe(credits);
   });
 
   test.each([0n, -1n, -9_223_372_036_854_775_808n])('refuses %s credits', async (credits) => {

@@ -234,6 +234,18 @@ describe('SumImports', () => {
     ]);
   });
 
+  test('says 2^63 − 1 of what comes to more', async () => {
+    const accountIds = ['large-1', 'large-2'];
+    const credits = 9_000_000_000_000_000_000n;
+    const granted = { source: Grant_Source.OPERATOR, category: Grant_Category.PAID };
+    const grants = [{ ...ALLOWANCE, ...granted, credits, spent: credits, spentThisMonth: 0n }];
+    for (const accountId of accountIds) await importAccount(accountId, { grants });
+    const most = 2n ** 63n - 1n;
+    expect((await scrip.accounts.sumImports({ accountIds })).sums).toMatchObject([
+      { accounts: 2n, grants: 2n, granted: most, spent: most, spentThisMonth: 0n },
+    ]);
+  });
+
   test.each([[[]], [['twice', 'twice']], [Array.from({ length: 1_001 }, (_, n) => `a-${n}`)]])(
     'refuses lists that are empty, too long or have duplicates',
     async (accountIds) => {

@@ -65,7 +65,7 @@ export async function* csvAccounts(
 ): AsyncGenerator<RawAccount | Mistake | HeadingMistake, void, void> {
   const wrong: Mistake[] = [];
   const rows = csvRows(path, (names) => wrong.push(...mistakesOfHeading(names)));
-  const accounts = new Accounts();
+  const accounts = new Accounts(await findMisplaced(path));
   try {
     for await (const { line, cells } of rows) {
       for (const mistake of wrong.splice(0)) yield { ofHeading: mistake };
@@ -80,31 +80,74 @@ export async function* csvAccounts(
   yield* accounts.end();
 }
 
+/**
+ * The accounts that have a row which is not below their account row, with the line of the first. Such an account may
+ * be anywhere in the file, and is imported once: without the row it would miss it for ever.
+ */
+async function findMisplaced(path: string): Promise<ReadonlyMap<string, number>> {
+  const misplaced = new Map<string, number>();
+  let above: string | null = null;
+  try {
+    for await (const { line, cells } of csvRows(path)) {
+      const accountId = cells['account_id'] ?? '';
+      if (cells['row'] === 'account') above = accountId;
+      else if (accountId !== above && !misplaced.has(accountId)) misplaced.set(accountId, line);
+    }
+  } catch (error) {
+    // Nothing from there on is imported; whoever reads the accounts is told.
+    if (!(error instanceof CsvError)) throw error;
+  }
+  return misplaced;
+}
+
 /** Puts rows together to accounts. */
 class Accounts {
+  readonly #misplaced: ReadonlyMap<string, number>;
   #draft: Draft | null = null;
-  /** An account with a mistake: its further rows say nothing more. */
-  #skipped: string | null = null;
+  /** Accounts with a mistake, since the last account row: their further rows say nothing more. */
+  readonly #skipped = new Set<string>();
+
+  /** `misplaced`: see `findMisplaced`. */
+  constructor(misplaced: ReadonlyMap<string, number>) {
+    this.#misplaced = misplaced;
+  }
 
   *addRow(row: Cells, line: number): Generator<RawAccount | Mistake, void, void> {
     const accountId = row['account_id'] ?? '';
     const begins = row['row'] === 'account';
     if (begins) yield* this.end();
-    else if (accountId === this.#skipped) return;
-    const mistake = begins ? strayCell(row, 'account', line) : addRow(this.#draft, row, line);
-    if (mistake) {
-      yield mistake;
-      if (!begins && this.#draft?.accountId !== accountId) return;
-      this.#skipped = accountId;
-      this.#draft = null;
-    } else if (begins) this.#draft = newDraft(accountId, row, line);
+    else if (this.#skipped.has(accountId)) return;
+    const mistake = begins ? this.#mistakeOf(row, line) : addRow(this.#draft, row, line);
+    if (mistake) yield this.#skip(accountId, mistake);
+    else if (begins) this.#draft = newDraft(accountId, row, line);
+  }
+
+  /** What is wrong with an account row. */
+  #mistakeOf(row: Cells, line: number): Mistake | null {
+    const accountId = row['account_id'] ?? '';
+    const elsewhere = this.#misplaced.get(accountId);
+    const misplaced =
+      elsewhere === undefined
+        ? null
+        : toMistake(accountId, line, 'account_id', `has a row in line ${elsewhere}, not below it`);
+    return strayCell(row, 'account', line) ?? misplaced;
+  }
+
+  /** A row of another account may have been meant for the one above it, which is skipped as well. */
+  #skip(accountId: string, mistake: Mistake): Mistake {
+    const above = this.#draft?.accountId ?? accountId;
+    this.#skipped.add(accountId).add(above);
+    this.#draft = null;
+    return above === accountId
+      ? mistake
+      : { ...mistake, message: `${mistake.message}; ${above} is not imported either` };
   }
 
   /** The account that is complete, now that another begins. */
   *end(): Generator<RawAccount, void, void> {
     if (this.#draft) yield toAccount(this.#draft);
     this.#draft = null;
-    this.#skipped = null;
+    this.#skipped.clear();
   }
 }
 

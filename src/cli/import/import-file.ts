@@ -5,6 +5,7 @@ import { type Scrip, ScripError } from '../../client.ts';
 import { ImportAccountRequest, type ImportSums } from '../../gen/billing/v1/account_service.ts';
 import type { MutationError, MutationResult } from '../../gen/billing/v1/billing_service.ts';
 import { BadRequest } from '../../gen/google/rpc/error_details.ts';
+import { MAX_CREDITS } from '../../pricing/plan.ts';
 import { REFUSED } from '../exit-codes.ts';
 import { CallError, deadline } from '../service-call.ts';
 import { type Mistake, type ReadAccount, readRecords } from './read-records.ts';
@@ -172,11 +173,18 @@ class ImportRun {
   /** The sums that the ledger has of these accounts. */
   async #sum(written: readonly Sent[]): Promise<readonly ImportSums[]> {
     if (this.#options.validateOnly || written.length === 0) return [];
-    const accountIds = written.map(({ request }) => request.accountId);
+    return await this.#sumOf(written.map(({ request }) => request.accountId));
+  }
+
+  /** Sums that may be larger than they say are asked for in halves: those of one account are exact. */
+  async #sumOf(accountIds: readonly string[]): Promise<readonly ImportSums[]> {
     const { sums } = await patiently(() =>
-      this.#scrip.accounts.sumImports({ accountIds }, deadline(DEADLINE_MS)),
+      this.#scrip.accounts.sumImports({ accountIds: [...accountIds] }, deadline(DEADLINE_MS)),
     );
-    return sums;
+    if (accountIds.length === 1 || !sums.some(mayBeMore)) return sums;
+    const middle = accountIds.length >> 1;
+    const first = await this.#sumOf(accountIds.slice(0, middle));
+    return [...first, ...(await this.#sumOf(accountIds.slice(middle)))];
   }
 
   /** The results of a batch. What the service had no time for is sent again: the request ids make that safe. */
@@ -204,6 +212,9 @@ class ImportRun {
     return results;
   }
 }
+
+const mayBeMore = ({ granted, spent, spentThisMonth, expired, overage }: ImportSums): boolean =>
+  [granted, spent, spentThisMonth, expired, overage].includes(MAX_CREDITS);
 
 const ATTEMPTS_MAX = 8;
 

@@ -15,7 +15,7 @@ import type { Book } from '../book.ts';
 import { returnCounts } from '../budget-counts.ts';
 import { refundShares } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
-import { checkCreditLimit } from '../credit-limit.ts';
+import { amountIfUsedUp, checkCreditLimit } from '../credit-limit.ts';
 import type { Labels, Move, Origin, UnsealedEntry } from '../entry.ts';
 import { scheduleExpiry } from '../expiry-notice.ts';
 import { entryArchived, entryNotFound, exceedsCommit } from '../failures.ts';
@@ -60,7 +60,11 @@ export function refund(book: Book, command: Refund, origin: Origin) {
   const restoredGrants = restored.filter(isOfGrant);
   const toGrantAgain = book.plan.terms.refundExpired === 'new_grant' ? expired : [];
   const incoming = [...restoredGrants, ...toGrantAgain, ...owed.paid];
-  const overLimit = checkCreditLimit(book, totalCredits(incoming));
+  const overLimit = checkCreditLimit(
+    book,
+    totalCredits(incoming),
+    totalCredits([...toGrantAgain, ...owed.paid]) + amountsRestored(book, restoredGrants),
+  );
   if (overLimit) return overLimit;
 
   const moves = [
@@ -133,6 +137,13 @@ const postRefund = (
       personal: { reason },
     },
     origin,
+  );
+
+/** The amounts of the grants that were used up. */
+const amountsRestored = (book: Book, allocations: readonly Allocation[]): bigint =>
+  [...new Set(allocations.map(({ grantId }) => grantId))].reduce(
+    (sum, grantId) => sum + amountIfUsedUp(book.getGrant(grantId)),
+    0n,
   );
 
 /** Replaces credits of an expired grant by a new grant with the same terms and the same duration. */

@@ -6,9 +6,10 @@
  * A snapshot that was requested before the last one was applied is stale and changes nothing: of two
  * that overtake each other, the older never overwrites the newer.
  */
+import type { Failure } from '../../failure.ts';
 import type { Book } from '../book.ts';
 import { creditsToReinstate, syncClawBack } from '../claw-back.ts';
-import { checkCreditLimit } from '../credit-limit.ts';
+import { amountIfUsedUp, checkCreditLimit } from '../credit-limit.ts';
 import type { Origin } from '../entry.ts';
 import { purchaseNotFound } from '../failures.ts';
 import {
@@ -41,14 +42,20 @@ export function syncPurchase(book: Book, command: SyncPurchase, origin: Origin) 
   if (isOtherPayment(purchase, snapshot)) return outcome('other payment');
 
   const target = snapshot.payment === 'PAID' ? creditsToClawBack(purchase.credits, snapshot) : 0n;
-  const incoming = becomesPaid(purchase, snapshot)
-    ? purchase.credits
-    : creditsToReinstate(book, purchase, target);
-  const overLimit = incoming > 0n ? checkCreditLimit(book, incoming) : null;
+  const overLimit = becomesPaid(purchase, snapshot)
+    ? checkCreditLimit(book, purchase.credits)
+    : checkReinstated(book, purchase, target);
   if (overLimit) return overLimit;
 
   applySnapshot(book, purchase, snapshot, target, origin);
   return outcome('applied');
+}
+
+function checkReinstated(book: Book, purchase: Purchase, target: bigint): Failure | null {
+  const { grantId, creditsOwed } = purchase;
+  const credits = creditsToReinstate(book, purchase, target);
+  if (credits === 0n || grantId === null) return null;
+  return checkCreditLimit(book, credits, creditsOwed + amountIfUsedUp(book.getGrant(grantId)));
 }
 
 const becomesPaid = (purchase: Purchase, { payment, amountPaid }: PaymentSnapshot): boolean =>

@@ -5,6 +5,7 @@ import {
   type ImportedGrant as GrantRequest,
   ImportAccountRequest,
   ImportAccountResponse,
+  type ImportSums as ImportSumsMessage,
   type ImportedMonth as MonthRequest,
   type ImportedPurchase as PurchaseRequest,
   type SumImportsRequest,
@@ -20,10 +21,11 @@ import type {
   ImportedSpending,
 } from '../../ledger/import/import-account.ts';
 import { paymentReferenceKey } from '../../ledger/payment-reference.ts';
+import { min } from '../../min.ts';
 import { findCurrency } from '../../pricing/currencies.ts';
 import { parseMoney } from '../../pricing/money.ts';
-import type { Money } from '../../pricing/plan.ts';
-import { sumImportsOf } from '../../queries/import-sums.ts';
+import { MAX_CREDITS, type Money } from '../../pricing/plan.ts';
+import { type ImportSums, sumImportsOf } from '../../queries/import-sums.ts';
 import { mergeImportSums } from '../../queries/merge-import-sums.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
@@ -228,5 +230,16 @@ export async function sumImports(
     readInCell(cells.named(name), ({ em }) => sumImportsOf(em(), ids, access.permissions.accounts)),
   );
   const sums = mergeImportSums((await Promise.all(read)).flat());
-  return { sums: sums.map((ofPlan) => ({ ...ofPlan, paid: [...ofPlan.paid] })) };
+  return { sums: sums.map(sumsMessage) };
 }
+
+/** No account has more than an int64 of anything, and many have. */
+const sumsMessage = ({ paid, ...sums }: ImportSums): ImportSumsMessage => ({
+  ...sums,
+  granted: min(sums.granted, MAX_CREDITS),
+  spent: min(sums.spent, MAX_CREDITS),
+  spentThisMonth: min(sums.spentThisMonth, MAX_CREDITS),
+  expired: min(sums.expired, MAX_CREDITS),
+  overage: min(sums.overage, MAX_CREDITS),
+  paid: [...paid],
+});
