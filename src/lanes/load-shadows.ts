@@ -75,20 +75,28 @@ export async function loadShadows(
     );
     shadows.set(accountId, shadow);
   }
-  return { shadows, requests, ...(await loadGrantsOf(em, shadowed, shadows)) };
+  return { shadows, requests, ...(await loadGrantsOf(em, shadowed, shadows, keys)) };
 }
 
-/** Work of shadow mode may need every open grant of its account, and those that its jobs name. */
+/**
+ * Work of shadow mode may need every open grant of its account, and those that its jobs name. A grant that jobs of
+ * shadow mode hold credits of may have expired, with nothing left of it: it is part of the balance that is answered.
+ */
 async function loadGrantsOf(
   em: Em,
   accounts: readonly Account[],
   shadows: ReadonlyMap<string, Shadow>,
+  { shadowAccounts }: GroupKeys,
 ): Promise<Pick<LoadedShadows, 'openGrants' | 'completeAccounts' | 'namedGrants'>> {
   const named: RowKey<bigint>[] = [];
   const completeAccounts = new Set<string>();
   for (const account of accounts) {
     const { accountId } = account;
-    const { reservations, refundables } = shadows.get(accountId)!;
+    const { use, reservations, refundables } = shadows.get(accountId)!;
+    // Its shadow mode may begin in this unit of work, before other requests of it.
+    const mayBeInIt = isInShadowMode(account) || shadowAccounts.has(accountId);
+    if (!mayBeInIt && reservations.size === 0 && refundables.size === 0) continue;
+    completeAccounts.add(accountId);
     const allocations = [
       ...[...reservations.values()].flatMap((one) => [
         ...one.allocations,
@@ -96,11 +104,13 @@ async function loadGrantsOf(
       ]),
       ...[...refundables.values()].flatMap(({ split }) => split),
     ];
-    const grantIds = new Set(allocations.map(({ grantId }) => grantId));
+    const held = [...use.grants].filter(([, { reserved }]) => reserved > 0n);
+    const grantIds = new Set([
+      ...allocations.map(({ grantId }) => grantId),
+      ...held.map(([grantId]) => grantId),
+    ]);
     for (const key of grantIds)
       if (key > NO_GRANT && key !== OVER_COMMIT_GRANT) named.push({ accountId, key });
-    if (isInShadowMode(account) || reservations.size > 0 || refundables.size > 0)
-      completeAccounts.add(accountId);
   }
   const [openGrants, namedGrants] = await Promise.all([
     loadAllOpenGrants(em, [...completeAccounts]),

@@ -140,9 +140,12 @@ export class AccountHistory {
   #setShadowMode({ at, caller }: StoredEntry, mode: string, report: Report) {
     const isOn = this.#shadow?.until === null;
     if (mode !== (isOn ? 'off' : 'on')) return report(`sets shadow mode ${mode}`);
+    const before = this.#shadow?.since ?? null;
+    // No two begin at the same instant.
+    const began = before === null ? at : Math.max(at, before + 1);
     this.#shadow = isOn
-      ? { since: this.#shadow?.since ?? at, until: at, caller }
-      : { since: at, until: null, caller };
+      ? { since: before ?? at, until: Math.max(at, before ?? at), caller }
+      : { since: began, until: null, caller };
   }
 
   #resume(report: Report) {

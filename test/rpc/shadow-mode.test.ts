@@ -283,6 +283,29 @@ describe('work in shadow mode', () => {
     expect((await errorOf(late)).reason).toBe('RESERVATION_EXPIRED');
   });
 
+  test('the balance in an answer counts what all jobs hold, real ones as well', async () => {
+    const accountId = await openWithCredits(scrip, 100n);
+    await reserveCredits(scrip, accountId, 30n);
+    await set(accountId, true);
+    await reserveCredits(other, accountId, 20n);
+    const { balance } = await charge(accountId, 10n);
+    expect(balance).toMatchObject({ remaining: 90n, reserved: 50n, available: 40n, usable: 90n });
+  });
+
+  test('and what jobs of shadow mode hold of a grant that has expired', async () => {
+    const accountId = await shadowed(100n);
+    const soon = { expiresAt: new Date(scrip.now() + HOUR) };
+    await grant(scrip, accountId, 12n, soon);
+    await scrip.billing.reserve({
+      ...{ accountId, requestId: requestId(), credits: 12n },
+      ttl: { seconds: 7_200n, nanos: 0 },
+    });
+    cluster.advance(HOUR);
+    await scrip.service.sweep();
+    const { balance } = await charge(accountId, 10n, other);
+    expect(balance).toMatchObject({ remaining: 102n, reserved: 12n, available: 90n, usable: 102n });
+  });
+
   test.each([
     [
       'ACCOUNT_SUSPENDED',
@@ -569,6 +592,17 @@ describe('a job belongs to the mode in which it was reserved', () => {
     await set(accountId, true);
     await charge(accountId, 6n);
     expect(await decided(accountId)).toEqual(['CHARGE 10 left 0', 'CHARGE 6 left 1']);
+  });
+
+  test('beginning again within the same millisecond starts from the balance of then', async () => {
+    const accountId = await shadowed(10n);
+    const began = scrip.now();
+    await charge(accountId, 10n);
+    await set(accountId, false);
+    const { account } = await set(accountId, true);
+    expect(account?.shadowMode?.since).toEqual(new Date(began + 1));
+    await charge(accountId, 6n);
+    expect(await decided(accountId)).toEqual(['CHARGE 10 left 0', 'CHARGE 6 left 4']);
   });
 });
 

@@ -30,6 +30,16 @@ export const decidingOf = (
   takenOfHeld: takenOfHeld(entry),
 });
 
+/** Deciding a request in shadow mode, where nobody sees which grants a commit took. */
+export const requestDeciding = (
+  { value }: Request,
+  now: number,
+  reservationId: string,
+): Deciding => ({
+  ...{ now, loadedAt: now, author: authorOf(value), reservationId, purchaseId: '' },
+  ...{ importedIds: [], takenOfHeld: null },
+});
+
 /** What an entry took out of reserved buckets: also held overage that grants pay in place of. */
 const takenOfHeld = ({ moves }: Entry): readonly Part[] =>
   mergeParts(

@@ -6,6 +6,7 @@
 import { Bucket_Kind, type Entry, Entry_Kind, type Move } from '../../src/gen/billing/v1/ledger.ts';
 import { decidingOf } from './attempt-problem.ts';
 import { differences, textOf } from './compare.ts';
+import { Decisions } from './decisions.ts';
 import { entryProblem } from './entry-problem.ts';
 import { type Claim, claim, payCheckout } from './model/buy.ts';
 import { decide } from './model/decide.ts';
@@ -34,6 +35,7 @@ class Checker {
   readonly #made = new Map<string, MadeByRequest>();
   #newestKey = '';
   readonly #pending: PendingChecks;
+  readonly #decisions: Decisions;
   #position = 0;
 
   constructor(observed: Observed) {
@@ -41,6 +43,7 @@ class Checker {
     this.#state = new AccountState(observed.accountId);
     this.#byKey = Map.groupBy(observed.attempts, ({ request }) => keyOfRequest(request));
     this.#pending = new PendingChecks(observed, this.#byKey);
+    this.#decisions = new Decisions(observed, this.#byKey, this.#pending, this.#made);
   }
 
   run(): AccountState {
@@ -49,6 +52,7 @@ class Checker {
       this.#nextUnit();
       this.#checkPending();
     }
+    if (this.#decisions.problem) this.#fail(this.#decisions.problem);
     const { attempts, entries } = this.#observed;
     const [byKey, made] = [this.#byKey, this.#made];
     checkRequestIds({ attempts, entries, byKey, made, fail: (what) => this.#fail(what) });
@@ -246,6 +250,8 @@ class Checker {
 
   #checkPending() {
     this.#pending.check(this.#state, this.#batchGoingOn());
+    while (this.#decisions.take(this.#state))
+      this.#pending.check(this.#state, this.#batchGoingOn());
   }
 
   /** The atomic batch that made the entries both before and after the present seq; null if there is none. */

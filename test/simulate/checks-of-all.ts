@@ -76,7 +76,7 @@ async function checkAccounts(states: readonly AccountState[], now: number, { acc
     [{ labels: new Map([['team', 't1']]) }, ({ labels }) => labels.get('team') === 't1'],
     [{ labelKeys: ['team'] }, ({ labels }) => labels.has('team')],
     [{ availableAtMost: median }, ({ available = 0n }) => available <= median],
-    [{ inShadowMode: true }, () => false],
+    [{ inShadowMode: true }, ({ shadowMode }) => shadowMode !== undefined && !shadowMode.until],
   ];
   for (const [request, isIn] of lists) {
     const listed = await pagesOf(async (pageToken) => {

@@ -7,8 +7,6 @@ import { expect, test } from 'vitest';
 const LEFT_OUT: Readonly<Record<string, string>> = {
   ResolvePurchase:
     'operators decide about payments, not about credits: test/payments/mismatched.test.ts',
-  SetShadowMode: 'it changes what every refusal means: test/rpc/shadow-mode.test.ts',
-  ListShadowDecisions: 'no account is in shadow mode: test/rpc/shadow-mode.test.ts',
 };
 
 const folder = new URL('./', import.meta.url);

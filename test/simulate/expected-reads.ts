@@ -47,7 +47,9 @@ export function expectRead(
     case 'estimate':
       return estimate(state, spec, now);
     case 'reservation': {
-      const reservation = state.reservations.get(subject);
+      // A job of shadow mode is shown as it is stored.
+      const ofShadow = state.shadow?.reservations.get(subject);
+      const reservation = state.reservations.get(subject) ?? ofShadow;
       if (!reservation) return new Refusal('RESERVATION_NOT_FOUND');
       return { reservation: reservationOf(accountId, reservation) };
     }

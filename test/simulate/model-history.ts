@@ -1,11 +1,14 @@
 /** A history as the model makes it, for tests of what the checker accepts of it and what not. */
+import type { ShadowDecision } from '../../src/gen/billing/v1/account_service.ts';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import { checkAccount } from './checker.ts';
 import { bucketOf } from './entry-problem.ts';
 import { expectRead } from './expected-reads.ts';
 import { decide } from './model/decide.ts';
+import type { Deciding } from './model/deciding.ts';
 import { settle } from './model/due.ts';
 import type { Request, Response } from './model/requests.ts';
+import { type DecidedBatch, decideBatchInShadow } from './model/shadow-batch.ts';
 import { AccountState, type ModelEntry } from './model/state.ts';
 import { type Attempt, type Outcome, type Read, Timeline } from './observations.ts';
 import { CALLER, onBehalfOf } from './replicas.ts';
@@ -23,6 +26,7 @@ export class History {
   readonly attempts: Attempt[] = [];
   readonly reads: Read[] = [];
   readonly entries: Entry[] = [];
+  readonly decisions: ShadowDecision[] = [];
   readonly #state = new AccountState(ACCOUNT);
 
   /** A request that is decided and answered now, or was sent and decided before the clocks went on. */
@@ -67,21 +71,40 @@ export class History {
     return this;
   }
 
-  #decide(requestId: string, spec: RequestSpec, at: number) {
-    const request = toRequest(spec, { accountId: ACCOUNT, requestId }, at, {
-      reservationOf: () => null,
-      seqOf: (step) => this.entries.find((one) => one.requestId === `request-${step}`)?.seq ?? null,
+  /** An atomic batch in shadow mode, answered now. */
+  shadowBatch(step: number, specs: readonly RequestSpec[]): this {
+    const { sent, at } = this.sending();
+    const parts = specs.map((spec, index) => {
+      const requestId = `request-${step}-${index}`;
+      return { request: this.#toRequest(requestId, spec, at), deciding: decidingOf(requestId, at) };
+    });
+    const made = decideBatchInShadow(this.#state, parts) as DecidedBatch;
+    this.#state.shadow = made.state.shadow;
+    this.decisions.push(...made.decided.map((one) => ({ ...one, traceId: '' })));
+    const together = parts.map(({ request }) => request);
+    const received = this.timeline.tick();
+    for (const [index, request] of together.entries()) {
+      const outcome = { kind: 'answer', answer: made.responses[index] } as Outcome<Response>;
+      this.attempts.push({ step, request, sent, received, together, outcome });
+    }
+    return this;
+  }
+
+  #toRequest = (requestId: string, spec: RequestSpec, at: number): Request =>
+    toRequest(spec, { accountId: ACCOUNT, requestId }, at, {
+      reservationOf: (step) => `job-${step}`,
+      seqOf: (step) =>
+        [...this.entries, ...this.decisions].find(
+          ({ requestId }) => requestId === `request-${step}`,
+        )?.seq ?? null,
     }) as Request;
-    const answer = decide(this.#state, request, {
-      now: at,
-      loadedAt: at,
-      author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
-      reservationId: '',
-      purchaseId: '',
-      importedIds: ['purchase-1', 'purchase-2'],
-      takenOfHeld: null,
-    }) as Response;
+
+  #decide(requestId: string, spec: RequestSpec, at: number) {
+    const request = this.#toRequest(requestId, spec, at);
+    const answer = decide(this.#state, request, decidingOf(requestId, at)) as Response;
     this.#write();
+    this.decisions.push(...this.#state.decided.map((one) => ({ ...one, traceId: '' })));
+    this.#state.decided = [];
     return { request, outcome: { kind: 'answer', answer } as Outcome<Response> };
   }
 
@@ -124,9 +147,24 @@ export class History {
   check = () =>
     checkAccount({
       ...{ accountId: ACCOUNT, attempts: this.attempts, reads: this.reads },
-      ...{ entries: this.entries, timeline: this.timeline, isPaid: () => false },
+      ...{
+        decisions: this.decisions,
+        entries: this.entries,
+        timeline: this.timeline,
+        isPaid: () => false,
+      },
     });
 }
+
+const decidingOf = (requestId: string, at: number): Deciding => ({
+  now: at,
+  loadedAt: at,
+  author: { caller: CALLER, requestId, onBehalfOf: onBehalfOf(requestId) },
+  reservationId: requestId.replace('request', 'job'),
+  purchaseId: '',
+  importedIds: ['purchase-1', 'purchase-2'],
+  takenOfHeld: null,
+});
 
 type SentAt = { readonly sent: number; readonly at: number };
 

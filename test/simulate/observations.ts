@@ -1,5 +1,6 @@
 /** What the callers of a simulation saw. */
 
+import type { ShadowDecision } from '../../src/gen/billing/v1/account_service.ts';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
 import type { Method, Request, Response } from './model/requests.ts';
 import type { ReadSpec } from './trace.ts';
@@ -62,6 +63,11 @@ export class Timeline {
     this.#times.push({ since: this.tick(), now });
   }
 
+  /** The event since which the clocks show this time, or a later one. */
+  reached(time: number): number {
+    return this.#times.find(({ now }) => now >= time)?.since ?? Number.POSITIVE_INFINITY;
+  }
+
   /** What the clocks showed between two events. */
   timesWithin({ sent, received }: Span): readonly number[] {
     return this.#times.flatMap(({ since, now }, index) => {
@@ -80,6 +86,8 @@ export type Observed = {
   readonly attempts: readonly Attempt[];
   readonly reads: readonly Read[];
   readonly entries: readonly Entry[];
+  /** What was decided in shadow mode. */
+  readonly decisions: readonly ShadowDecision[];
   readonly timeline: Timeline;
   /** Whether the provider has got a payment of the price. */
   readonly isPaid: (purchaseId: string) => boolean;

@@ -7,6 +7,7 @@ import { attemptProblem } from './attempt-problem.ts';
 import { textOf } from './compare.ts';
 import { settle } from './model/due.ts';
 import type { Request, Response } from './model/requests.ts';
+import { isDecision } from './model/shadow-state.ts';
 import type { AccountState } from './model/state.ts';
 import type { Attempt, Observed, Span } from './observations.ts';
 import { readChecks } from './read-checks.ts';
@@ -103,7 +104,7 @@ export class PendingChecks {
       received,
       step,
       from: this.seqBefore(sent),
-      until: this.#seqAfter(received),
+      until: this.seqAfter(received),
       problems: [],
     });
     const pending: Pending[] = [];
@@ -138,13 +139,13 @@ export class PendingChecks {
     for (const { received, outcome } of this.#observed.attempts)
       if (received < event && outcome.kind === 'answer') {
         const { entrySeq } = outcome.answer;
-        if (entrySeq > newest) newest = entrySeq;
+        if (entrySeq > newest && !isDecision(entrySeq)) newest = entrySeq;
       }
     return newest;
   }
 
   /** The last seq that can have been there at an event. */
-  #seqAfter(event: number): bigint {
+  seqAfter(event: number): bigint {
     for (const entry of this.#observed.entries) {
       const key = keyOfEntry(entry);
       if (key === '' || isLate(entry)) continue;

@@ -1,7 +1,8 @@
 /** Requests and the entries that they make, by method, account and request id. */
+import type { ShadowDecision } from '../../src/gen/billing/v1/account_service.ts';
 import { type Entry, Entry_Kind } from '../../src/gen/billing/v1/ledger.ts';
 import { textOf } from './compare.ts';
-import type { Request } from './model/requests.ts';
+import type { Method, Request } from './model/requests.ts';
 import { type Attempt, keyOf } from './observations.ts';
 
 /** Entry kinds of mutations, by their method. */
@@ -34,8 +35,17 @@ export const keyOfRequest = ({ $case, value }: Request): string =>
   keyOf($case, value.accountId, value.requestId);
 
 /** The first entry of an import says when the account was opened elsewhere. */
-const methodOf = ({ kind, details }: Entry): Request['$case'] | undefined =>
-  kind === Entry_Kind.OPEN_ACCOUNT && details.has('opened_at') ? 'importAccount' : METHODS[kind];
+function methodOf({ kind, details }: Pick<Entry, 'kind' | 'details'>): Method | undefined {
+  if (kind === Entry_Kind.OPEN_ACCOUNT && details.has('opened_at')) return 'importAccount';
+  if (kind === Entry_Kind.UPDATE_ACCOUNT && details.has('shadow_mode')) return 'setShadowMode';
+  return METHODS[kind];
+}
+
+/** The key of the request that a decision of shadow mode is of; empty: a job expired. */
+export const keyOfDecision = ({ kind, accountId, requestId }: ShadowDecision): string => {
+  const method = METHODS[kind];
+  return method && requestId !== '' ? keyOf(method, accountId, requestId) : '';
+};
 
 /** The key of the request whose first entry it is; empty: nobody asks for such entries. */
 export const keyOfEntry = (entry: Entry): string => {

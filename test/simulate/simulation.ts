@@ -1,9 +1,11 @@
 /** Runs one trace on a database of its own, and checks everything. */
 
+import type { ShadowDecision } from '../../src/gen/billing/v1/account_service.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { checkAccount } from './checker.ts';
 import { checkAll } from './checks-of-all.ts';
 import type { Databases } from './databases.ts';
+import { checkDecisions, decisionsOf } from './decisions-of-all.ts';
 import { checkDeliveries, Endpoint } from './deliveries.ts';
 import {
   checkErasure,
@@ -53,9 +55,11 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
   try {
     await runner.run();
     const states: AccountState[] = [];
+    const decided: ShadowDecision[] = [];
     for (const accountId of runner.accountIds) {
       const checked = await checkOne(accountId, runner, replicas, provider);
       entries += checked.entries;
+      decided.push(...checked.decisions);
       states.push(checked.state);
     }
     await (await replicas.at(0)).service.sweep();
@@ -63,6 +67,7 @@ export async function simulate(trace: Trace, databases: Databases): Promise<Resu
     await (await replicas.at(0)).service.countUsage();
     await (await replicas.at(0)).service.countMovements();
     await checkSums(states, STARTS_AT, now(), (await replicas.at(0)).scrip);
+    await checkDecisions(decided, (await replicas.at(0)).scrip);
     await checkRefusals(runner.attempts, replicas);
     await checkEvents(states, (await replicas.at(0)).scrip);
     await checkDeliveries(endpoint, timeline, (await replicas.at(0)).scrip);
@@ -103,11 +108,12 @@ async function checkOne(accountId: string, runner: Runner, replicas: Replicas, p
   const { scrip } = await replicas.at(0);
   const entries = await historyOf(scrip.billing, accountId);
   const { timeline } = runner;
+  const decisions = entries.length > 0 ? await decisionsOf(scrip, accountId) : [];
   const state = checkAccount({
     accountId,
     attempts: runner.attempts.filter(({ request }) => request.value.accountId === accountId),
     reads: runner.reads.filter((read) => read.accountId === accountId),
-    entries,
+    ...{ entries, decisions },
     timeline,
     isPaid: (purchaseId) => provider.isPaid(purchaseId),
   });
@@ -117,5 +123,5 @@ async function checkOne(accountId: string, runner: Runner, replicas: Replicas, p
     await checkStatements(state, timeline.now, scrip);
     await checkPayments(state, timeline.now, provider, scrip);
   }
-  return { state, entries: entries.length };
+  return { state, entries: entries.length, decisions };
 }

@@ -7,6 +7,7 @@ import {
   OpenAccountRequest,
   ResumeAccountRequest,
   type RunningWork,
+  SetShadowModeRequest,
   SuspendAccountRequest,
   UpdateAccountRequest,
   UpdateGrantRequest,
@@ -108,6 +109,10 @@ export function toRequest(
     case 'resume': {
       const value = ResumeAccountRequest.fromPartial({ ...common, ...why });
       return { $case: 'resumeAccount', value };
+    }
+    case 'shadow': {
+      const value = SetShadowModeRequest.fromPartial({ ...common, ...why, enabled: spec.enabled });
+      return { $case: 'setShadowMode', value };
     }
     case 'move': {
       const value = MoveAccountRequest.fromPartial({ ...common, ...why, planId: spec.plan });

@@ -41,6 +41,7 @@ export type RequestSpec = {
   /** RunningWork. */
   | { readonly do: 'suspend'; readonly running: number }
   | { readonly do: 'resume' }
+  | { readonly do: 'shadow'; readonly enabled: boolean }
   | { readonly do: 'move'; readonly plan: string }
   | {
       readonly do: 'set budget';

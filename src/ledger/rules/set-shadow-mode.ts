@@ -16,8 +16,11 @@ export function setShadowMode(book: Book, { enabled, reason }: SetShadowMode, or
   if (enabled && account.state === 'CLOSED') return accountClosed(book);
   if (enabled === isInShadowMode(account)) return { kind: 'SetShadowMode', entrySeq: 0n } as const;
   const { caller } = origin;
-  const since = enabled ? now : (account.shadow?.since ?? now);
-  account.shadow = { since, until: enabled ? null : now, caller };
+  const before = account.shadow?.since ?? null;
+  // What is used is known by when its shadow mode began, so no two begin at the same instant.
+  const began = before === null ? now : Math.max(now, before + 1);
+  const since = enabled ? began : (before ?? now);
+  account.shadow = { since, until: enabled ? null : Math.max(now, since), caller };
   book.changes.settings = true;
   const details = { shadow_mode: enabled ? 'on' : 'off' };
   const entry = book.post({ kind: 'UPDATE_ACCOUNT', details, personal: { reason } }, origin);

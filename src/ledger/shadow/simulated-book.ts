@@ -17,7 +17,7 @@ export type Simulation = {
 /** More than any account holds, and little enough to be added to it. */
 const PLENTY = 100_000_000_000_000_000n;
 
-/** Its grants and counters are its own. Its reservations are those of the shadow. */
+/** Its grants and counters are its own. Its reservations are those of the shadow; real ones hold what they hold. */
 export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation): Book {
   const { uncounted } = simulation;
   const grants = [
@@ -50,7 +50,8 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
 function simulatedGrant(grant: Grant, { use }: Shadow, uncounted: boolean): Grant {
   const { spent, reserved } = useOf(use, grant.grantId);
   const left = grant.remaining - grant.reserved - spent - reserved;
-  const remaining = (uncounted || left < 0n ? 0n : left) + reserved;
+  const held = grant.reserved + reserved;
+  const remaining = (uncounted || left < 0n ? 0n : left) + held;
   const amount = grant.amount + reserved + (spent > 0n ? spent : 0n);
   const { state } = grant;
   const isSpent = state === 'OPEN' || state === 'SPENT';
@@ -58,7 +59,7 @@ function simulatedGrant(grant: Grant, { use }: Shadow, uncounted: boolean): Gran
     ...grant,
     amount,
     remaining,
-    reserved,
+    reserved: held,
     // Nothing moves in shadow mode, so nothing that has expired returns.
     expired: 0n,
     state: isSpent ? (remaining > 0n ? 'OPEN' : 'SPENT') : state,

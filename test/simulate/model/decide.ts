@@ -13,18 +13,22 @@ import { refund } from './refund.ts';
 import { Refusal } from './refusal.ts';
 import type { First, Request } from './requests.ts';
 import { extend, raise, release } from './reservations.ts';
+import { decideInShadow, isOfShadow, setShadowMode } from './shadow.ts';
 import type { AccountState } from './state.ts';
 
 /** The response of a request that has an effect now, or the refusal. */
 export function decide(state: AccountState, request: Request, deciding: Deciding): First | Refusal {
   const { now, loadedAt } = deciding;
   state.posted = [];
+  state.decided = [];
   const { notAfter } = request.value;
   if (notAfter && loadedAt > notAfter.getTime()) return new Refusal('REQUEST_EXPIRED');
   const exists = state.seq > 0n;
   const opens = request.$case === 'openAccount' || request.$case === 'importAccount';
   if (exists && opens) return new Refusal('ACCOUNT_EXISTS', { account_id: state.accountId });
   if (!exists && !opens) return new Refusal('ACCOUNT_NOT_FOUND');
+  if (isOfShadow(state, request))
+    return decideInShadow(state, request, deciding, (other) => apply(other, request, deciding));
   const response = apply(state, request, deciding);
   if (response instanceof Refusal) return response;
   if (!opens) updateLevels(state);
@@ -42,6 +46,8 @@ function apply(state: AccountState, request: Request, deciding: Deciding): First
       return updateAccount(state, request.value, deciding);
     case 'closeAccount':
       return closeAccount(state, deciding);
+    case 'setShadowMode':
+      return setShadowMode(state, request.value, deciding);
     case 'suspendAccount':
       return suspendAccount(state, request.value, deciding);
     case 'resumeAccount':

@@ -13,6 +13,8 @@ export type Deciding = {
   readonly importedIds: readonly string[];
   /** What a partial commit took of each grant that it held, where the contract leaves that open. */
   readonly takenOfHeld: readonly Part[] | null;
+  /** Of a part of an atomic batch in shadow mode that would have been refused: with what. */
+  readonly refusedWith?: Refusal | undefined;
 };
 
 /** Why new work does not begin; null: it may. */

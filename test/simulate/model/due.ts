@@ -236,7 +236,7 @@ export function addGrant(
   author: Author,
   kind: Entry_Kind = Entry_Kind.GRANT,
 ): GrantState {
-  const grantId = BigInt(state.grants.size + 1);
+  const grantId = state.nextGrantId;
   const { amount } = grant;
   const isScheduled = grant.effectiveAt > now;
   state.grants.set(grantId, {

@@ -201,7 +201,7 @@ function addItem(
 ): bigint {
   const { kind, entry, purchase, credits, spent, spentThisMonth } = item;
   const grant = purchase ? { ...item.grant, sourceReference: purchaseId } : item.grant;
-  const grantId = BigInt(state.grants.size + 1);
+  const grantId = state.nextGrantId;
   const left = leftOf(item, now);
   const moves: readonly ModelMove[] = [
     { from: 'issued', to: 'available', grantId, credits: left + spentThisMonth },

@@ -14,6 +14,7 @@ import type { LowBalanceLevel } from '../../../src/gen/billing/v1/pricing.ts';
 import type { Level } from '../plans.ts';
 import { overageRoom } from './funding.ts';
 import { isBelow, isStranded, levelsOf, usableOf } from './levels.ts';
+import type { ShadowState } from './shadow-state.ts';
 import {
   type AccountState,
   type GrantState,
@@ -154,6 +155,12 @@ const suspensionOf = ({ since, reason, caller, stops }: Suspended) => ({
   running: stops ? RunningWork.STOP : RunningWork.CONTINUE,
 });
 
+const shadowModeOf = ({ mode: { since, until, caller } }: ShadowState) => ({
+  since: new Date(since),
+  until: dateOf(until),
+  caller,
+});
+
 export const accountOf = (state: AccountState): Account => ({
   accountId: state.accountId,
   planId: state.planId,
@@ -171,7 +178,7 @@ export const accountOf = (state: AccountState): Account => ({
   topUpDueAt: undefined,
   topUpPurchaseId: '',
   suspension: state.suspended ? suspensionOf(state.suspended) : undefined,
-  shadowMode: undefined,
+  shadowMode: state.shadow ? shadowModeOf(state.shadow) : undefined,
 });
 
 /** What Estimate and the pause floor call available. */

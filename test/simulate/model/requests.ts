@@ -4,6 +4,8 @@ import type {
   OfferPackResponse,
   ResolvePurchaseRequest,
   ResolvePurchaseResponse,
+  SetShadowModeRequest,
+  SetShadowModeResponse,
   WithdrawPackRequest,
   WithdrawPackResponse,
 } from '../../../src/gen/billing/v1/account_service.ts';
@@ -14,6 +16,7 @@ export type Request =
   | NonNullable<Mutation['mutation']>
   | { readonly $case: 'offerPack'; readonly value: OfferPackRequest }
   | { readonly $case: 'withdrawPack'; readonly value: WithdrawPackRequest }
+  | { readonly $case: 'setShadowMode'; readonly value: SetShadowModeRequest }
   | { readonly $case: 'resolvePurchase'; readonly value: ResolvePurchaseRequest };
 
 export type Method = Request['$case'];
@@ -28,6 +31,7 @@ type Responses = {
   offerPack: OfferPackResponse;
   withdrawPack: WithdrawPackResponse;
   resolvePurchase: ResolvePurchaseResponse;
+  setShadowMode: SetShadowModeResponse;
 };
 
 export type Response<Name extends Method = Method> = Responses[Name];

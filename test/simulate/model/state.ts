@@ -21,6 +21,7 @@ import type { PricedUsage } from '../../../src/gen/billing/v1/pricing.ts';
 import { type Level, type PlanPack, planOf, type SimulatedPlan, type Validity } from '../plans.ts';
 import type { ModelBudget } from './budgets.ts';
 import { type ModelZones, monthOf } from './calendar.ts';
+import type { ModelDecision, ShadowState } from './shadow-state.ts';
 
 export type Labels = ReadonlyMap<string, string>;
 
@@ -260,6 +261,10 @@ export class AccountState {
   events: readonly ModelEvent[] = [];
   /** The newest entry, with those before it. Copies share them. */
   history: History | null = null;
+  /** Null: it was never in shadow mode. */
+  shadow: ShadowState | null = null;
+  /** Decisions that the last command made in shadow mode. */
+  decided: ModelDecision[] = [];
   /** Entries that the last command or settling made. */
   posted: ModelEntry[] = [];
 
@@ -281,6 +286,7 @@ export class AccountState {
     copy.overage = new Map(this.overage);
     copy.owedPaid = new Map(this.owedPaid);
     copy.posted = [];
+    copy.decided = [];
     return copy;
   }
 
@@ -307,6 +313,13 @@ export class AccountState {
   /** In burn order. */
   get burnOrder(): readonly GrantState[] {
     return [...this.grants.values()].sort(compareBurnOrder);
+  }
+
+  /** Grants are numbered from 1; one with another number is none of the account. */
+  get nextGrantId(): bigint {
+    let count = 0n;
+    while (this.grants.has(count + 1n)) count += 1n;
+    return count + 1n;
   }
 
   grant(grantId: bigint): GrantState {
