@@ -103,15 +103,18 @@ class Replay {
   add({ seq, at, refundedSeq }: Decided, { moves, usedAt: own }: Content, report: Report) {
     if (seq !== this.#seq + 1n) report(`follows ${this.#seq}`);
     this.#seq = seq;
-    const isCounted = seq > this.#sinceSeq;
+    const isOfMode = seq > this.#sinceSeq;
     const month = this.#monthOf(at);
-    if (isCounted && month !== this.#overageMonth) {
+    if (isOfMode && month !== this.#overageMonth) {
       this.#overage = 0n;
       this.#overageMonth = month;
     }
+    // What was charged before the mode began is not in what it uses, so its refund gives nothing back.
+    const isCounted = isOfMode && (refundedSeq === null || refundedSeq > this.#sinceSeq);
     const usedAt = this.#overageAt.get(refundedSeq ?? 0n) ?? own ?? at;
+    const isOfMonth = isCounted && this.#monthOf(usedAt) === month;
     for (const move of moves) {
-      if (move.grantId === 0n) this.#addOverage(seq, usedAt, move, this.#monthOf(usedAt) === month);
+      if (move.grantId === 0n) this.#addOverage(seq, usedAt, move, isOfMonth);
       else this.#addToGrant(move, isCounted);
     }
   }
@@ -134,7 +137,7 @@ class Replay {
     const used = overageUsed(move);
     if (used === 0n) return;
     this.#overageAt.set(seq, usedAt);
-    if (isOfMonth && seq > this.#sinceSeq) this.#overage += used;
+    if (isOfMonth) this.#overage += used;
   }
 
   #monthOf = (at: number): number => intervalAt(this.#timeZones, 'MONTH', at).from;

@@ -294,6 +294,35 @@ test('what was reserved before shadow mode began again gives nothing back to a b
   ]);
 });
 
+test('a refund of what was charged before shadow mode began again gives nothing back', () => {
+  const real = book([grant(1n, { amount: 30n, remaining: 30n })], {
+    plan: plan(postpaid(20n)),
+    account: account({ shadow: SHADOW, overageLimit: 20n }),
+  });
+  const shadow = new Shadow(noUse('acme', START), [], []);
+  decideInShadow(real, shadow, charge(45n), origin);
+  const { seq } = shadow.use;
+  real.account.shadow = { ...SHADOW, since: START + 1 };
+  decideInShadow(real, shadow, charge(32n), origin);
+  for (const credits of [16n, 29n]) {
+    const refunded = decideInShadow(real, shadow, refund(seq, credits), origin);
+    if (refunded instanceof Failure) throw refunded;
+    expect(refunded.outcome).toMatchObject({ kind: 'Refund', refunded: credits });
+    expect(refunded.book.account).toMatchObject({ remaining: 0n, overage: 2n });
+  }
+  expect(shadow.use.grants).toEqual(new Map([[1n, { spent: 30n, reserved: 0n }]]));
+  expect(shadow.decisions.map(({ kind, refusal }) => [kind, refusal])).toEqual([
+    ...[
+      ['CHARGE', null],
+      ['CHARGE', null],
+    ],
+    ...[
+      ['REFUND', null],
+      ['REFUND', null],
+    ],
+  ]);
+});
+
 describe('what is used', () => {
   const use = addMoves(
     noUse('acme', START),

@@ -594,6 +594,21 @@ describe('a job belongs to the mode in which it was reserved', () => {
     expect(await decided(accountId)).toEqual(['CHARGE 10 left 0', 'CHARGE 6 left 1']);
   });
 
+  test('a refund of what was charged before it began again gives nothing back', async () => {
+    const accountId = await shadowed(10n);
+    const { entrySeq: seq } = await charge(accountId, 10n);
+    await set(accountId, false);
+    cluster.advance(1_000);
+    await set(accountId, true);
+    await charge(accountId, 6n);
+    const id = { accountId, requestId: requestId(), reason: 'a test' };
+    const { balance } = await other.billing.refund({ ...id, seq, all: true });
+    expect(balance?.available).toBe(4n);
+    expect(await decided(accountId)).toEqual([
+      ...['CHARGE 10 left 0', 'CHARGE 6 left 4', 'REFUND 10 left 4'],
+    ]);
+  });
+
   test('beginning again within the same millisecond starts from the balance of then', async () => {
     const accountId = await shadowed(10n);
     const began = scrip.now();

@@ -6,12 +6,13 @@
  */
 import { Failure, type Reason } from '../../failure.ts';
 import { availableCredits } from '../account.ts';
+import type { Allocation } from '../allocation/allocation.ts';
 import type { Book } from '../book.ts';
 import { counterName } from '../budget.ts';
 import { type Command, decide } from '../decide.ts';
 import type { Origin, UnsealedEntry } from '../entry.ts';
 import { isSameMonth } from '../periods/period.ts';
-import { toRefundableEntry } from '../refundable.ts';
+import { type RefundableEntry, toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
 import {
   nameOfRequest,
@@ -21,7 +22,7 @@ import {
   type ShadowReservation,
 } from './shadow.ts';
 import { addMoves, beginAgain, withBudgets } from './shadow-use.ts';
-import { simulatedBook } from './simulated-book.ts';
+import { AS_CHARGED, simulatedBook } from './simulated-book.ts';
 
 /** What an account has or may do: such work is refused once shadow mode is over. */
 const REFUSALS: ReadonlySet<Reason> = new Set([
@@ -55,12 +56,13 @@ export function decideInShadow(
   shadow.use = withBudgets(shadow.use, book.account.budgets);
   settleShadow(book, shadow, origin);
   const uncounted = isUncounted(shadow, command);
-  const limited = simulatedBook(book, shadow, { unlimited: false, uncounted });
+  const restored = splitOfFormer(shadow, command);
+  const limited = simulatedBook(book, shadow, { unlimited: false, uncounted, restored });
   const first = decide(limited, command, origin);
   const ofBatch = shadow.batchRefusals?.get(nameOfRequest(command.kind, origin.requestId));
   if (!(first instanceof Failure || ofBatch)) return record(book, shadow, limited, first, null);
   if (first instanceof Failure && !REFUSALS.has(first.reason)) return first;
-  const unlimited = simulatedBook(book, shadow, { unlimited: true, uncounted: true });
+  const unlimited = simulatedBook(book, shadow, { unlimited: true, uncounted: true, restored });
   const second = decide(unlimited, command, origin);
   if (second instanceof Failure) return second;
   return record(book, shadow, unlimited, second, ofBatch ?? toRefusal(first as Failure));
@@ -78,12 +80,21 @@ function isUncounted({ reservations, refundables }: Shadow, command: Command): b
   return command.kind === 'Refund' && (refundables.get(command.seq)?.isRefused ?? false);
 }
 
+/** Whether it was charged before shadow mode began again: what is used now has nothing of it. */
+const isFormer = ({ seq }: RefundableEntry, { use }: Shadow): boolean => seq <= use.sinceSeq;
+
+/** What a refund of such a charge may give back. */
+function splitOfFormer(shadow: Shadow, command: Command): readonly Allocation[] {
+  const refunded = command.kind === 'Refund' ? shadow.refundables.get(command.seq) : undefined;
+  return refunded && isFormer(refunded, shadow) ? refunded.split : [];
+}
+
 /** Expires the jobs whose time is over. Their grants and the rest of the account were settled before. */
 function settleShadow(book: Book, shadow: Shadow, origin: Origin) {
   const isDue = ({ state, expiresAt }: ShadowReservation) =>
     state === 'ACTIVE' && expiresAt <= book.now;
   if (![...shadow.reservations.values()].some(isDue)) return;
-  const simulated = simulatedBook(book, shadow, { unlimited: false, uncounted: false });
+  const simulated = simulatedBook(book, shadow, AS_CHARGED);
   settle(simulated, origin);
   take(book, shadow, simulated, null);
 }
@@ -96,7 +107,7 @@ function record(
   refusal: Refusal | null,
 ): DecidedInShadow {
   const [decision = null] = take(book, shadow, simulated, refusal);
-  const after = simulatedBook(book, shadow, { unlimited: false, uncounted: false });
+  const after = simulatedBook(book, shadow, AS_CHARGED);
   after.account.owed = book.account.owed;
   return { outcome, book: after, decision };
 }
@@ -120,7 +131,8 @@ function take(
     const refunded = shadow.refundables.get(entry.refundedSeq ?? 0n);
     // A refund of an earlier month's overage, and late usage of it, leaves this month's count as it is.
     const isOfMonth = isSameMonth(timeZones, at, refunded?.at ?? usedAt ?? at);
-    shadow.use = { ...addMoves(shadow.use, moves, timeZones, at, isOfMonth), seq };
+    const counted = refunded && isFormer(refunded, shadow) ? [] : moves;
+    shadow.use = { ...addMoves(shadow.use, counted, timeZones, at, isOfMonth), seq };
     const availableAfter = availableOf(book, shadow);
     const decision = Object.assign(entry, { refusal, availableAfter });
     shadow.decisions.push(decision);
@@ -150,4 +162,4 @@ function takeCounters({ budgetCounters }: Book, shadow: Shadow, simulated: Book)
 }
 
 const availableOf = (book: Book, shadow: Shadow): bigint =>
-  availableCredits(simulatedBook(book, shadow, { unlimited: false, uncounted: false }).account);
+  availableCredits(simulatedBook(book, shadow, AS_CHARGED).account);

@@ -7,7 +7,7 @@ import type { Budget } from '../budget.ts';
 import type { BucketKind, Move } from '../entry.ts';
 import { monthAt, type Zones } from '../periods/period.ts';
 
-/** Of one grant. Spent less than 0: more came back than was spent since shadow mode began. */
+/** Of one grant. `spent`: since shadow mode began, less what was refunded of that. */
 export type GrantUse = { readonly spent: bigint; readonly reserved: bigint };
 
 export type ShadowUse = {

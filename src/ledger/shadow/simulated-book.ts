@@ -1,5 +1,6 @@
 /** The Book that an account would have if what it used in shadow mode had been charged. */
 import { type Account, currentOverage } from '../account.ts';
+import { type Allocation, OVERAGE, totalCredits } from '../allocation/allocation.ts';
 import { Book } from '../book.ts';
 import { type BudgetCounters, counterKeyOf } from '../budget.ts';
 import type { Grant } from '../grant.ts';
@@ -12,7 +13,12 @@ export type Simulation = {
   readonly unlimited: boolean;
   /** Budgets do not count it, and the over-commit grant pays for all that is new. */
   readonly uncounted: boolean;
+  /** What a refund may give back that is not in what is used now: there is room for it. */
+  readonly restored: readonly Allocation[];
 };
+
+/** All that was used counts, and nothing comes back. */
+export const AS_CHARGED: Simulation = { unlimited: false, uncounted: false, restored: [] };
 
 /** More than any account holds, and little enough to be added to it. */
 const PLENTY = 100_000_000_000_000_000n;
@@ -21,7 +27,7 @@ const PLENTY = 100_000_000_000_000_000n;
 export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation): Book {
   const { uncounted } = simulation;
   const grants = [
-    ...book.grants.map((grant) => simulatedGrant(grant, shadow, uncounted)),
+    ...book.grants.map((grant) => simulatedGrant(grant, shadow, simulation)),
     overCommitGrant(book, shadow, uncounted),
   ];
   const reservations = [...shadow.reservations.values()];
@@ -47,12 +53,13 @@ export function simulatedBook(book: Book, shadow: Shadow, simulation: Simulation
   return simulated;
 }
 
-function simulatedGrant(grant: Grant, { use }: Shadow, uncounted: boolean): Grant {
+function simulatedGrant(grant: Grant, { use }: Shadow, { uncounted, restored }: Simulation): Grant {
   const { spent, reserved } = useOf(use, grant.grantId);
   const left = grant.remaining - grant.reserved - spent - reserved;
   const held = grant.reserved + reserved;
   const remaining = (uncounted || left < 0n ? 0n : left) + held;
-  const amount = grant.amount + reserved + (spent > 0n ? spent : 0n);
+  const room = creditsIn(restored, grant.grantId);
+  const amount = grant.amount + reserved + spent + room;
   const { state } = grant;
   const isSpent = state === 'OPEN' || state === 'SPENT';
   return {
@@ -65,6 +72,9 @@ function simulatedGrant(grant: Grant, { use }: Shadow, uncounted: boolean): Gran
     state: isSpent ? (remaining > 0n ? 'OPEN' : 'SPENT') : state,
   };
 }
+
+const creditsIn = (allocations: readonly Allocation[], grantId: bigint): bigint =>
+  totalCredits(allocations.filter((allocation) => allocation.grantId === grantId));
 
 /** It burns last, and never expires. */
 function overCommitGrant({ account, now }: Book, { use }: Shadow, uncounted: boolean): Grant {
@@ -97,12 +107,15 @@ function simulatedAccount(
   book: Book,
   { use, reservations }: Shadow,
   grants: readonly Grant[],
-  { unlimited, uncounted }: Simulation,
+  { unlimited, uncounted, restored }: Simulation,
 ): Account {
   const { account, now } = book;
   const sum = (creditsOf: (grant: Grant) => bigint) =>
     grants.reduce((total, grant) => total + creditsOf(grant), 0n);
-  const overage = currentOverage(account, now) + overageUsed(use, account.timeZones, now);
+  const overage =
+    currentOverage(account, now) +
+    overageUsed(use, account.timeZones, now) +
+    creditsIn(restored, OVERAGE);
   const overageReserved = account.overageReserved + use.overageReserved;
   const used = overage + overageReserved;
   const active = [...reservations.values()].filter(({ state }) => state === 'ACTIVE');

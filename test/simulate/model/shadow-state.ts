@@ -19,6 +19,8 @@ export type ShadowState = {
   };
   /** Of the newest decision. */
   readonly seq: bigint;
+  /** Of the newest decision before the mode began. */
+  readonly sinceSeq: bigint;
   /** By grant. */
   readonly spent: ReadonlyMap<bigint, bigint>;
   /** By month. */
@@ -32,7 +34,7 @@ export type ShadowState = {
 
 export const NO_SHADOW: ShadowState = {
   mode: { since: 0, until: 0, caller: '' },
-  seq: BEFORE_FIRST,
+  ...{ seq: BEFORE_FIRST, sinceSeq: BEFORE_FIRST },
   ...{ spent: new Map(), overage: new Map(), reservations: new Map(), spendings: new Map() },
   refusedJobs: new Set(),
 };

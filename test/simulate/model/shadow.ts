@@ -42,7 +42,12 @@ export function setShadowMode(
   const since = Math.max(now, before.mode.since + 1);
   state.shadow = enabled
     ? // It begins with the balance of now: what was spent before does not count.
-      { ...before, mode: { since, until: null, caller }, spent: new Map(), overage: new Map() }
+      {
+        ...before,
+        mode: { since, until: null, caller },
+        sinceSeq: before.seq,
+        ...{ spent: new Map(), overage: new Map() },
+      }
     : { ...before, mode: { ...before.mode, until: Math.max(now, before.mode.since), caller } };
   const details = new Map([
     ['shadow_mode', enabled ? 'on' : 'off'],
@@ -157,7 +162,7 @@ function lessUsed(
   const spentState = remaining > 0n ? Grant_State.OPEN : Grant_State.SPENT;
   return {
     ...grant,
-    amount: grant.amount + held + (spent > 0n ? spent : 0n),
+    amount: grant.amount + held + spent,
     ...{ remaining, reserved, expired: 0n },
     state: isSpent ? spentState : grant.state,
   };
@@ -201,16 +206,13 @@ function take(state: AccountState, simulated: AccountState, refusal: Refusal | n
   const { reservations, spendings } = simulated;
   for (const entry of entries) {
     const shadow = state.shadow ?? NO_SHADOW;
-    const spent = spentAfter(shadow, entry);
-    const month = monthOf(state.timeZones, now);
-    const used = simulated.overageOf(now) - state.overageOf(now);
-    const overage = new Map([...shadow.overage, [month, used]]);
+    const used = usedAfter(state, simulated, entry, now);
     const refusedJobs =
       refusal && entry.kind === Entry_Kind.RESERVE
         ? new Set([...shadow.refusedJobs, entry.reservationId])
         : shadow.refusedJobs;
     state.shadow = {
-      ...{ ...shadow, spent, overage, reservations, spendings, refusedJobs },
+      ...{ ...shadow, ...used, reservations, spendings, refusedJobs },
       seq: entry.seq,
     };
     const after = asIfCharged(state, now, AS_CHARGED);
@@ -219,6 +221,23 @@ function take(state: AccountState, simulated: AccountState, refusal: Refusal | n
       after.overageReserved;
     state.decided.push(decisionOf(entry, refusal, availableAfter));
   }
+}
+
+/** What is used after an entry. A refund of what was charged before the mode began gives nothing back to it. */
+function usedAfter(
+  state: AccountState,
+  simulated: AccountState,
+  entry: ModelEntry,
+  now: number,
+): Pick<ShadowState, 'spent' | 'overage'> {
+  const shadow = state.shadow ?? NO_SHADOW;
+  const isOfEarlierMode = entry.refundedSeq > 0n && entry.refundedSeq <= shadow.sinceSeq;
+  if (isOfEarlierMode) return shadow;
+  const used = simulated.overageOf(now) - state.overageOf(now);
+  return {
+    spent: spentAfter(shadow, entry),
+    overage: new Map([...shadow.overage, [monthOf(state.timeZones, now), used]]),
+  };
 }
 
 /** What was spent of grants, with what an entry moves. */
