@@ -15,7 +15,14 @@ import { accountOf, balanceOf } from './messages.ts';
 import { Refusal } from './refusal.ts';
 import type { First, Request, RequestOf } from './requests.ts';
 import { isDecision, type ModelDecision, NO_SHADOW, type ShadowState } from './shadow-state.ts';
-import { type AccountState, type GrantState, type ModelEntry, OVERAGE, sum } from './state.ts';
+import {
+  type AccountState,
+  type GrantState,
+  type ModelEntry,
+  OVERAGE,
+  type Part,
+  sum,
+} from './state.ts';
 
 /** The grant that pays for what would be refused, and more than anybody asks for. */
 const OVER_COMMIT = 10n ** 15n;
@@ -75,12 +82,14 @@ export function decideInShadow(
   for (let [due] = dueInShadow(state, deciding.now); due; [due] = dueInShadow(state, deciding.now))
     due.apply();
   const overCommits = isOfRefusedJob(state, request);
-  const limited = asIfCharged(state, deciding.now, { unlimited: false, overCommits });
+  const refunded = splitOfEarlierMode(state, request);
+  const limited = asIfCharged(state, deciding.now, { unlimited: false, overCommits, refunded });
   const first = apply(limited);
   if (first instanceof Refusal && !REFUSED.has(first.reason)) return first;
   const refusal = deciding.refusedWith ?? first;
   if (!(refusal instanceof Refusal)) return taken(state, limited, refusal, null, deciding.now);
-  const unlimited = asIfCharged(state, deciding.now, { unlimited: true, overCommits: true });
+  const all = { unlimited: true, overCommits: true, refunded };
+  const unlimited = asIfCharged(state, deciding.now, all);
   const second = apply(unlimited);
   if (second instanceof Refusal) return second;
   return taken(state, unlimited, second, refusal, deciding.now);
@@ -89,6 +98,12 @@ export function decideInShadow(
 /** Such a job would not have begun: what follows from it uses nothing of the account either. */
 const isOfRefusedJob = ({ shadow }: AccountState, { value }: Request): boolean =>
   'reservationId' in value && (shadow?.refusedJobs.has(value.reservationId) ?? false);
+
+/** What a refund may give back that is not in what the mode of now has used. */
+function splitOfEarlierMode({ shadow }: AccountState, request: Request): readonly Part[] {
+  if (!shadow || request.$case !== 'refund' || request.value.seq > shadow.sinceSeq) return [];
+  return shadow.spendings.get(request.value.seq)?.split ?? [];
+}
 
 /** The jobs of shadow mode whose time is over, the soonest first. */
 export function dueInShadow(state: AccountState, now: number) {
@@ -110,26 +125,28 @@ type Simulated = {
   readonly unlimited: boolean;
   /** The over-commit grant pays for all that is new. */
   readonly overCommits: boolean;
+  /** There is room for it in the grants. */
+  readonly refunded: readonly Part[];
 };
 
-const AS_CHARGED: Simulated = { unlimited: false, overCommits: false };
+const AS_CHARGED: Simulated = { unlimited: false, overCommits: false, refunded: [] };
 
 /** The account that it would be. */
 function asIfCharged(
   state: AccountState,
   now: number,
-  { unlimited, overCommits }: Simulated,
+  { unlimited, overCommits, refunded }: Simulated,
 ): AccountState {
   const shadow = state.shadow ?? NO_SHADOW;
   const account = state.copy();
   const held = [...shadow.reservations.values()].flatMap((one) => one.held);
-  const heldOf = (grantId: bigint) =>
-    sum(held, (part) => (part.grantId === grantId ? part.credits : 0n));
-  for (const grant of state.grants.values())
-    account.grants.set(
-      grant.grantId,
-      lessUsed(grant, heldOf(grant.grantId), shadow.spent.get(grant.grantId) ?? 0n, overCommits),
-    );
+  const heldOf = (grantId: bigint) => creditsOf(held, grantId);
+  for (const grant of state.grants.values()) {
+    const { grantId } = grant;
+    const spent = shadow.spent.get(grantId) ?? 0n;
+    const less = lessUsed(grant, heldOf(grantId), spent, overCommits);
+    account.grants.set(grantId, { ...less, amount: less.amount + creditsOf(refunded, grantId) });
+  }
   const over = heldOf(OVER_COMMIT);
   account.grants.set(OVER_COMMIT, overCommitGrant(over, overCommits, now));
   const month = monthOf(state.timeZones, now);
@@ -147,6 +164,9 @@ function asIfCharged(
   if (unlimited) Object.assign(account, { isOpen: true, suspended: null, ownFloor: 0n });
   return account;
 }
+
+const creditsOf = (parts: readonly Part[], grantId: bigint): bigint =>
+  sum(parts, (part) => (part.grantId === grantId ? part.credits : 0n));
 
 /** Real jobs hold what they hold, beside those of shadow mode. */
 function lessUsed(
