@@ -522,16 +522,32 @@ const start = (path: string): ChildProcess =>
     env: { PATH: process.env['PATH'], ...environment() },
   });
 
-test('rows of CSV that cannot be told apart end the import', async () => {
+test('of CSV with a row that cannot be read nothing is imported: more of any account may follow', async () => {
+  const accounts = Array.from(
+    { length: 4_000 },
+    (_, index) => `broken-${index},account,verts,2026-01-01`,
+  );
   const path = await fileOf('broken.csv', [
     'account_id,row,plan_id,opened_at',
-    'broken-1,account,verts,2026-01-01',
-    'broken-2,account,verts,2026-01-01,too many',
+    ...[...accounts, 'broken,account,verts,2026-01-01,too many', accounts[0]],
   ]);
-  const { exitCode, lines } = await run(path);
-  expect({ exitCode, first: lines[0] }).toEqual({
+  const unreadable = expect.stringMatching(
+    /^line 4002: cannot be read: .*columns length is 4, got 5/,
+  ) as string;
+  const dry = await run(path, '--dry-run');
+  expect({ exitCode: dry.exitCode, mistake: dry.lines[0] }).toEqual({
     exitCode: 1,
-    first: expect.stringMatching(/^line 3: cannot be read: .*columns length is 4, got 5/),
+    mistake: unreadable,
+  });
+  expect(dry.lines.at(-1)).toContain(', 1 with mistakes');
+  expect(await run(path)).toEqual({
+    exitCode: 1,
+    lines: [
+      unreadable,
+      '0 imported, 0 were there, 1 with mistakes',
+      'the sums of the file are those of the ledger',
+      'not complete: correct the lines, and run it again',
+    ],
   });
 });
 

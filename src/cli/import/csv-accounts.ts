@@ -58,28 +58,32 @@ type Draft = {
   readonly usage: { readonly line: number; readonly value: object }[];
 };
 
-/** What is wrong with the heading: every row may lack what the column has. */
-type HeadingMistake = { readonly ofHeading: Mistake };
+/** No account can be relied upon: each may lack what a column has, or what follows a row that cannot be read. */
+type MistakeOfAll = { readonly ofAll: Mistake };
 
 export async function* csvAccounts(
   path: string,
-): AsyncGenerator<RawAccount | Mistake | HeadingMistake, void, void> {
+): AsyncGenerator<RawAccount | Mistake | MistakeOfAll, void, void> {
+  const survey = await surveyCsv(path);
+  if (survey.unreadable) yield { ofAll: unreadable(survey.unreadable) };
   const wrong: Mistake[] = [];
   const rows = csvRows(path, (names) => wrong.push(...mistakesOfHeading(names)));
-  const accounts = new Accounts(await surveyCsv(path));
+  const accounts = new Accounts(survey);
   try {
     for await (const { line, cells } of rows) {
-      for (const mistake of wrong.splice(0)) yield { ofHeading: mistake };
+      for (const mistake of wrong.splice(0)) yield { ofAll: mistake };
       yield* accounts.addRow(cells, line);
     }
   } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    // What follows cannot be told apart: the account in progress is not complete.
-    yield toMistake('', Number(error['lines'] ?? 1), '', `cannot be read: ${error.message}`);
-    return;
+    // The account in progress is not complete.
+    if (error instanceof CsvError) return;
+    throw error;
   }
   yield* accounts.end();
 }
+
+const unreadable = (error: CsvError): Mistake =>
+  toMistake('', Number(error['lines'] ?? 1), '', `cannot be read: ${error.message}`);
 
 /** Puts rows together to accounts. */
 class Accounts {

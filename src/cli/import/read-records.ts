@@ -36,12 +36,17 @@ export async function* readRecords(path: string): AsyncGenerator<ReadAccount, vo
   if (!(await stat(path)).isFile()) throw new Error(`${path} must be a file: it is read twice`);
   const accounts = isCsv(path) ? csvAccounts(path) : jsonAccounts(path);
   for await (const account of accounts) {
-    if ('ofHeading' in account)
-      yield { line: 1, lineOf: () => 1, mistakes: [account.ofHeading], ofAll: true };
-    else if ('value' in account) yield readAccount(account);
-    else yield { line: account.line, lineOf: () => account.line, mistakes: [account] };
+    if ('value' in account) yield readAccount(account);
+    else if ('ofAll' in account) yield { ...unreadable(account.ofAll), ofAll: true };
+    else yield unreadable(account);
   }
 }
+
+const unreadable = (mistake: Mistake) => ({
+  line: mistake.line,
+  lineOf: () => mistake.line,
+  mistakes: [mistake],
+});
 
 /** Empty if it has none. */
 function accountIdOf({ account_id: named }: RawAccount['value']): string {

@@ -12,6 +12,8 @@ export type Survey = {
   readonly repeated: ReadonlyMap<string, Repeated>;
   /** Of CSV: the accounts that have a row which is not below their account row, with the line of the first. */
   readonly misplaced: ReadonlyMap<string, number>;
+  /** Of CSV: why its rows cannot be read to the end. */
+  readonly unreadable: CsvError | null;
 };
 
 /** What is wrong with an account because it is in another line, too. Null: it is not. */
@@ -29,13 +31,14 @@ export async function surveyJson(path: string): Promise<Survey> {
     const accountId = value?.['account_id'];
     if (typeof accountId === 'string') accounts.add(accountId, line);
   }
-  return { repeated: accounts.repeated, misplaced: new Map() };
+  return { repeated: accounts.repeated, misplaced: new Map(), unreadable: null };
 }
 
 export async function surveyCsv(path: string): Promise<Survey> {
   const accounts = new AccountLines();
   const misplaced = new Map<string, number>();
   let above: string | null = null;
+  let unreadable: CsvError | null = null;
   try {
     for await (const { line, cells } of csvRows(path)) {
       const accountId = cells['account_id'] ?? '';
@@ -45,10 +48,10 @@ export async function surveyCsv(path: string): Promise<Survey> {
       } else if (accountId !== above && !misplaced.has(accountId)) misplaced.set(accountId, line);
     }
   } catch (error) {
-    // Nothing from there on is imported; whoever reads the accounts is told.
     if (!(error instanceof CsvError)) throw error;
+    unreadable = error;
   }
-  return { repeated: accounts.repeated, misplaced };
+  return { repeated: accounts.repeated, misplaced, unreadable };
 }
 
 class AccountLines {
