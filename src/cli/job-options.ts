@@ -1,7 +1,7 @@
 /** The options of commands that charge or reserve for a job, and what they mean in its request. */
 import type { Command } from 'commander';
 import { Criticality } from '../gen/billing/v1/ledger.ts';
-import { instantOption, label, ordinal } from './options.ts';
+import { instantOption, label, version } from './options.ts';
 
 /** By what the caller finds the job again. */
 export type ReferenceOptions = {
@@ -26,7 +26,7 @@ export type JobOptions = ReferenceOptions & {
 };
 
 export const rateCardOption = (command: Command): Command =>
-  command.option('--rate-card-version <number>', 'default: the one in force', ordinal);
+  command.option('--rate-card-version <number>', 'default: the one in force', version);
 
 export const jobOptions = (command: Command): Command =>
   referenceOptions(rateCardOption(command))

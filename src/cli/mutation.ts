@@ -52,11 +52,13 @@ const ending = ({ replay }: Answer, requestId: string): readonly Fact[] => [
   ['request', requestId],
 ];
 
-/** Where nobody has answered, nobody knows whether the change was made. */
-const withRequest = ({ message, exitCode }: CallError, requestId: string): CallError =>
-  new CallError(
-    exitCode === NO_ANSWER
-      ? `${message}; it may have been done: to be sure, repeat it with --request-id ${requestId}`
-      : message,
-    exitCode,
-  );
+/** Says what became of the change, where the error does not. */
+function withRequest({ message, exitCode, mayBeDone }: CallError, requestId: string): CallError {
+  if (mayBeDone)
+    return new CallError(
+      `${message}; it may have been done: to be sure, repeat it with --request-id ${requestId}`,
+      exitCode,
+      mayBeDone,
+    );
+  return new CallError(exitCode === NO_ANSWER ? `${message}; nothing was done` : message, exitCode);
+}

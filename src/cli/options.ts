@@ -26,7 +26,16 @@ export function credits(text: string): bigint {
   return BigInt(text);
 }
 
-/** A seq, or a version: 1 or more. */
+const VERSION_MAX = 2_147_483_647n;
+
+/** The version of a rate card. */
+export function version(text: string): bigint {
+  if (!/^[1-9]\d{0,9}$/.test(text) || BigInt(text) > VERSION_MAX)
+    throw new InvalidArgumentError(`It must be a whole number, 1 to ${VERSION_MAX}.`);
+  return BigInt(text);
+}
+
+/** A seq, or a number of things: 1 or more. */
 export function ordinal(text: string): bigint {
   if (!/^[1-9]\d{0,17}$/.test(text))
     throw new InvalidArgumentError('It must be a whole number, 1 or more.');

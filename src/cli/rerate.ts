@@ -1,6 +1,7 @@
 /** `rerate`: what charges should have cost on another rate card, and the refunds and charges that correct them. */
 import type { Command } from 'commander';
 import type { Scrip } from '../client.ts';
+import { suggestion } from '../nearest-name.ts';
 import type { Em } from '../pg/orm.ts';
 import type { RateCard } from '../pricing/plan.ts';
 import type { ChargeFilter } from '../rerate/read-charges.ts';
@@ -8,7 +9,7 @@ import type { RatedCharge } from '../rerate/rerate.ts';
 import { argumentError, exitWith } from './command.ts';
 import { withEachDatabase } from './database.ts';
 import { DIFFERENT } from './exit-codes.ts';
-import { instantOption, ordinal } from './options.ts';
+import { instantOption, version } from './options.ts';
 import type { Outcome } from './rerate/apply.ts';
 import type { Listing } from './rerate/listing.ts';
 import { type ServiceOptions, serviceCommand, withService } from './service-call.ts';
@@ -42,9 +43,9 @@ export const rerate: Command = serviceCommand('rerate', {
   .requiredOption(
     '--right <version>',
     'the version of the rate card that should have been',
-    ordinal,
+    version,
   )
-  .option('--wrong <version>', 'what this version has priced', ordinal)
+  .option('--wrong <version>', 'what this version has priced', version)
   .option('--from <date>', 'what was charged from then on', instantOption)
   .option('--to <date>', 'what was charged before', instantOption)
   .option('--operation <name>', 'only prices this operation anew', '')
@@ -123,11 +124,19 @@ async function* planned(charges: AsyncIterable<RatedCharge>): AsyncGenerator<Out
 const PLANNED: Readonly<Record<string, string>> = { refund: 'to refund', charge: 'to charge' };
 
 async function loadVersion(em: Em, planId: string, version: number): Promise<RateCard> {
-  const { findRateCard } = await import('../rerate/find-rate-card.ts');
+  const { findRateCard, newestVersions } = await import('../rerate/find-rate-card.ts');
   const found = await findRateCard(em, planId, version);
-  if (!found) throw argumentError(`plan ${planId} has no rate card of version ${version}`);
-  return found;
+  if (found) return found;
+  const plans = await newestVersions(em);
+  const newest = plans.get(planId);
+  if (newest === undefined) throw argumentError(noSuchPlan(planId, [...plans.keys()]));
+  throw argumentError(
+    `plan ${planId} has no rate card of version ${version}; it must be 1${newest > 1 ? ` to ${newest}` : ''}`,
+  );
 }
+
+const noSuchPlan = (planId: string, planIds: readonly string[]): string =>
+  `there is no plan ${planId}${suggestion(planId, planIds).text || `; there are ${planIds.join(', ')}`}`;
 
 async function checkArchived(em: Em, filter: ChargeFilter, accountId: string | null) {
   const { archivedWithin } = await import('../rerate/archived.ts');
@@ -140,5 +149,7 @@ async function checkArchived(em: Em, filter: ChargeFilter, accountId: string | n
 
 function checkOperation({ version, operations }: RateCard, planId: string, operation: string) {
   if (operation !== '' && !operations.has(operation))
-    throw argumentError(`version ${version} of plan ${planId} has no operation ${operation}`);
+    throw argumentError(
+      `version ${version} of plan ${planId} has no operation ${operation}${suggestion(operation, operations.keys()).text}`,
+    );
 }

@@ -10,6 +10,7 @@ import { requireConfig } from '../config.ts';
 import type { PackOffer } from '../gen/billing/v1/pricing.ts';
 import { argumentError, type CommandText, command } from './command.ts';
 import { FAILED, NO_ANSWER, NOT_ENOUGH_CREDITS, NOT_FOUND, REFUSED } from './exit-codes.ts';
+import { isUnanswered, mayBeDone } from './may-be-done.ts';
 import { type Profile, readProfile } from './profile.ts';
 
 const DEADLINE_MS = 30_000;
@@ -120,13 +121,18 @@ export async function withService<Result>(
   use: (scrip: Scrip) => Promise<Result>,
 ): Promise<Result> {
   const addresses = addressesOf(options);
-  for (const address of addresses.slice(0, -1))
+  let done = false;
+  for (const [index, address] of addresses.entries())
     try {
       return await withAddress(address, options, use);
     } catch (error) {
-      if (!(error instanceof CallError) || error.exitCode !== NO_ANSWER) throw error;
+      if (!(error instanceof CallError)) throw error;
+      const { message, exitCode } = error;
+      done ||= error.mayBeDone;
+      if (exitCode !== NO_ANSWER || index === addresses.length - 1)
+        throw new CallError(message, exitCode, done);
     }
-  return await withAddress(addresses.at(-1) ?? '', options, use);
+  throw new Error('no service has an address');
 }
 
 async function withAddress<Result>(
@@ -181,58 +187,46 @@ export const deadline = (ms = DEADLINE_MS) => ({ deadline: Date.now() + ms });
 /** An error of a call, as the command reports it. */
 export class CallError extends Error {
   readonly exitCode: number;
+  /** Whether the call may have had an effect. */
+  readonly mayBeDone: boolean;
 
-  constructor(message: string, exitCode: number) {
+  constructor(message: string, exitCode: number, done = false) {
     super(message);
     this.exitCode = exitCode;
+    this.mayBeDone = done;
   }
 }
 
 export const notFound = (message: string): CallError => new CallError(message, NOT_FOUND);
 
-/** Statuses of calls that nothing has answered. */
-const UNANSWERED: ReadonlySet<number> = new Set([
-  status.UNAVAILABLE,
-  status.DEADLINE_EXCEEDED,
-  status.CANCELLED,
-  status.INTERNAL,
-  status.UNKNOWN,
-]);
-
 /** What happened, and what to do. */
-export function toCallError(error: ScripError, address: string): CallError {
+export const toCallError = (error: ScripError, address: string): CallError =>
+  new CallError(...said(error, address), mayBeDone(error));
+
+function said(error: ScripError, address: string): readonly [message: string, exitCode: number] {
   const { code, reason, message } = error;
-  // What does not come from the service has no reason.
-  if (reason === '' && !UNANSWERED.has(code))
-    return new CallError(
-      `what answers on ${address} does not serve the call: ${message} (${status[code]}); is it this version of the service?`,
-      REFUSED,
-    );
-  if (reason === '')
-    return new CallError(
+  if (isUnanswered(error))
+    return [
       `no service answers on ${address} (${causeOf(message)}); start one with npm start, name another with --address or ` +
         'SCRIP_ADDRESS, and --ca for one with TLS',
       NO_ANSWER,
-    );
+    ];
+  if (reason === '')
+    return [
+      `what answers on ${address} does not serve the call: ${message} (${status[code]}); is it this version of the service?`,
+      REFUSED,
+    ];
   switch (code) {
     case status.NOT_FOUND:
-      return notFound(message);
+      return [message, NOT_FOUND];
     case status.INVALID_ARGUMENT:
-      return new CallError(message, FAILED);
+      return [message, FAILED];
     case status.UNAUTHENTICATED:
-      return new CallError(
-        `${message}; show a certificate (--cert, --key) or a token (--token-file)`,
-        REFUSED,
-      );
+      return [`${message}; show a certificate (--cert, --key) or a token (--token-file)`, REFUSED];
     case status.PERMISSION_DENIED:
-      return new CallError(
-        `${message}; policy explain says which rule of the policy applies`,
-        REFUSED,
-      );
+      return [`${message}; policy explain says which rule of the policy applies`, REFUSED];
     default:
-      if (OUT_OF_CREDITS.has(reason))
-        return new CallError(`${message} (${reason})`, NOT_ENOUGH_CREDITS);
-      return new CallError(`${message} (${reason})`, REFUSED);
+      return [`${message} (${reason})`, OUT_OF_CREDITS.has(reason) ? NOT_ENOUGH_CREDITS : REFUSED];
   }
 }
 

@@ -17,3 +17,13 @@ export async function findRateCard(
   );
   return row ? rateCardFromJson(row.content, version) : null;
 }
+
+/** The newest version of each plan's rate card, by plan. The first of each is 1, and none is left out. */
+export async function newestVersions(em: Em): Promise<ReadonlyMap<string, number>> {
+  const rows = await query<{ plan_id: string; version: number }>(
+    em,
+    'select plan_id, max(version) as version from rate_cards group by plan_id order by plan_id collate "C"',
+    [],
+  );
+  return new Map(rows.map(({ plan_id: planId, version }) => [planId, version]));
+}

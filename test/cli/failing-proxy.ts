@@ -16,12 +16,13 @@ export type FailingProxy = {
   readonly stop: () => void;
 };
 
-/** `path` such as "/billing.v1.BillingService/Charge". `change` may write another request. */
+/** `path` such as "/billing.v1.BillingService/Charge". `change` may write another request; `details` is what it answers. */
 export async function failAfter(
   calls: number,
   path: string,
   address: string,
   change: (request: Buffer) => Buffer = unchanged,
+  details = 'it has stopped',
 ): Promise<FailingProxy> {
   const client = new Client(address, credentials.createInsecure());
   const server = new Server();
@@ -45,7 +46,7 @@ export async function failAfter(
       ) => {
         if (left-- > 0)
           client.makeUnaryRequest(path, unchanged, unchanged, change(request), metadata, end);
-        else end({ code: status.UNAVAILABLE, details: 'it has stopped' });
+        else end({ code: status.UNAVAILABLE, details });
       },
     },
   );

@@ -41,6 +41,8 @@ const spending = fc
   }));
 /** Days before the import; an account is opened 400 days before it. */
 const day = fc.integer({ min: 1, max: 390 });
+/** From the beginning of the month to the import. */
+const DAYS_OF_MONTH = 27;
 const dateOf = (days: number) => new Date(Date.UTC(2026, 10, 28) - days * 86_400_000).toISOString();
 
 const operatorGrant = fc
@@ -50,8 +52,13 @@ const operatorGrant = fc
     category: 'promotional',
     ...of,
     effective_at: dateOf(from),
-    ...(ends !== null && ends < from && { expires_at: dateOf(ends) }),
+    ...(ends !== null && ends < from && endsThen(ends, of.spent_this_month)),
   }));
+/** Of what was over when the month began, the month has spent nothing. */
+const endsThen = (ends: number, spent: number) => ({
+  expires_at: dateOf(ends),
+  spent_this_month: ends < DAYS_OF_MONTH ? spent : 0,
+});
 
 const welcome = spending.map((of) => ({ source: 'welcome', ...of, effective_at: dateOf(399) }));
 const allowance = (month: string) =>

@@ -156,7 +156,6 @@ describe('a file of JSON lines', () => {
       changed,
       paul('good'),
       'nonsense',
-      { ...paul('good') },
       { ...paul('bad'), plan_id: 'perfectparsr' },
       {
         ...paul('worse'),
@@ -171,31 +170,30 @@ describe('a file of JSON lines', () => {
     const mistakes = [
       'line 1: acme: account acme exists already: it was opened in another way, or imported with other content (ACCOUNT_EXISTS)',
       'line 3: is not one JSON object (INVALID_FIELD)',
-      'line 4: good account_id: is in line 2 already (INVALID_FIELD)',
-      'line 5: bad: there is no plan perfectparsr; did you mean perfectparser? (PLAN_NOT_FOUND)',
-      'line 6: worse purchases[0].pack_id: plan perfectparser has no pack smal; did you mean small? (PACK_NOT_FOUND)',
-      'line 6: worse purchases[0].spent: is 251, more than the 250 credits granted (INVALID_FIELD)',
-      'line 6: worse purchases[1].paid_at: is in the future: it is 2026-11-20T12:00:00.000Z (INVALID_FIELD)',
-      'line 6: worse purchases[1].payment_reference: payment reference invoice-7 has already bought a pack for this account (PAYMENT_REFERENCE_USED)',
-      'line 7: zed opened_at: must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC (INVALID_FIELD)',
-      'line 7: zed grants[0].source: missing key (INVALID_FIELD)',
-      'line 7: zed grants[0].credits: must be a whole number (INVALID_FIELD)',
-      'line 7: zed grants[0].effective_at: missing key (INVALID_FIELD)',
+      'line 4: bad: there is no plan perfectparsr; did you mean perfectparser? (PLAN_NOT_FOUND)',
+      'line 5: worse purchases[0].pack_id: plan perfectparser has no pack smal; did you mean small? (PACK_NOT_FOUND)',
+      'line 5: worse purchases[0].spent: is 251, more than the 250 credits granted (INVALID_FIELD)',
+      'line 5: worse purchases[1].paid_at: is in the future: it is 2026-11-20T12:00:00.000Z (INVALID_FIELD)',
+      'line 5: worse purchases[1].payment_reference: payment reference invoice-7 has already bought a pack for this account (PAYMENT_REFERENCE_USED)',
+      'line 6: zed opened_at: must be a date such as 2027-01-01 or an instant such as 2027-01-01T12:00:00Z, in UTC (INVALID_FIELD)',
+      'line 6: zed grants[0].source: missing key (INVALID_FIELD)',
+      'line 6: zed grants[0].credits: must be a whole number (INVALID_FIELD)',
+      'line 6: zed grants[0].effective_at: missing key (INVALID_FIELD)',
     ];
     const dry = await run(path, '--dry-run');
     expect(dry.exitCode).toBe(1);
     expect(dry.lines.slice(0, mistakes.length)).toEqual(mistakes);
-    expect(dry.lines.find((line) => line.startsWith('line 8: late month.month'))).toContain(
+    expect(dry.lines.find((line) => line.startsWith('line 7: late month.month'))).toContain(
       '2026-10 is not the running month, which is 2026-11',
     );
     expect(dry.lines.at(-1)).toBe(
-      '1 to import, 0 were there, 7 with mistakes; dry run: nothing was written',
+      '1 to import, 0 were there, 6 with mistakes; dry run: nothing was written',
     );
 
     const imported = await run(path);
     expect(imported.exitCode).toBe(1);
     expect(imported.lines.slice(-3)).toEqual([
-      '1 imported, 0 were there, 7 with mistakes',
+      '1 imported, 0 were there, 6 with mistakes',
       'the sums of the file are those of the ledger',
       'not complete: correct the lines, and run it again',
     ]);
@@ -203,7 +201,7 @@ describe('a file of JSON lines', () => {
   });
 
   test('is answered as JSON', async () => {
-    const path = await fileOf('json.jsonl', [paul('json'), paul('json')]);
+    const path = await fileOf('json.jsonl', [paul('json'), { ...paul('wrong'), plan_id: 7 }]);
     const { exitCode, lines } = await run(path, '--json');
     expect(exitCode).toBe(1);
     expect(JSON.parse(lines.join('\n'))).toMatchObject({
@@ -214,7 +212,7 @@ describe('a file of JSON lines', () => {
       refused: 1,
       file: [{ planId: 'perfectparser', granted: '270', spent: '120' }],
       ledger: [{ planId: 'perfectparser', granted: '270', spent: '120' }],
-      mistakes: [{ line: 2, account: 'json', field: 'account_id', reason: 'INVALID_FIELD' }],
+      mistakes: [{ line: 2, account: 'wrong', field: 'plan_id', reason: 'INVALID_FIELD' }],
     });
   });
 
@@ -405,6 +403,71 @@ describe('a row of CSV that is not below its account row', () => {
   });
 });
 
+describe('an account that is in a file twice', () => {
+  const existing = async (ids: readonly string[]) => {
+    const found = await Promise.all(
+      ids.map((accountId) => scrip.accounts.getAccount({ accountId }).catch(() => null)),
+    );
+    return ids.filter((_, index) => found[index] !== null);
+  };
+  const bothRuns = async (path: string) => {
+    const [dry, done] = [await run(path, '--dry-run'), await run(path)];
+    expect([dry.exitCode, done.exitCode]).toEqual([1, 1]);
+    const mistakes = done.lines.filter((line) => line.startsWith('line '));
+    expect(dry.lines.filter((line) => line.startsWith('line '))).toEqual(mistakes);
+    return { mistakes, counts: done.lines.find((line) => line.includes('were there')) };
+  };
+
+  test('is not imported, and each of its lines of JSON is named', async () => {
+    // Another batch has the second.
+    const others = Array.from({ length: 250 }, (_, index) => paul(`beside-${index}`));
+    const path = await fileOf('twice.jsonl', [
+      ...[paul('twice'), paul('thrice'), ...others, { ...paul('twice'), plan_id: 'verts' }],
+      ...[{ ...paul('thrice'), opened_at: 'a mistake' }, paul('thrice'), paul('once')],
+    ]);
+    const { mistakes, counts } = await bothRuns(path);
+    expect(mistakes).toEqual([
+      'line 1: twice account_id: is in line 253 as well (INVALID_FIELD)',
+      'line 2: thrice account_id: is in line 254 as well (INVALID_FIELD)',
+      'line 253: twice account_id: is in line 1 already (INVALID_FIELD)',
+      'line 254: thrice account_id: is in line 2 already (INVALID_FIELD)',
+      'line 255: thrice account_id: is in line 2 already (INVALID_FIELD)',
+    ]);
+    expect(counts).toBe('251 imported, 0 were there, 5 with mistakes');
+    expect(await existing(['twice', 'thrice', 'once', 'beside-0', 'beside-249'])).toEqual([
+      'once',
+      'beside-0',
+      'beside-249',
+    ]);
+  });
+
+  test.each([
+    ['apart', ['a', 'A', 'b', 'B', 'a', 'A', 'c'], [2, 6]],
+    ['adjacent', ['b', 'a', 'A', 'a', 'A', 'c', 'C'], [3, 5]],
+    ['without rows', ['a', 'b', 'a', 'c'], [2, 4]],
+  ])('is not imported from rows of CSV, %s', async (name, letters, [first, second]) => {
+    const idOf = (letter: string) => `twice-${name.replace(' ', '-')}-${letter.toLowerCase()}`;
+    const account = { row: 'account', plan_id: 'verts', opened_at: '2026-01-01' };
+    const grant = {
+      ...{ row: 'grant', source: 'OPERATOR', category: 'PROMOTIONAL', credits: '5' },
+      effective_at: '2026-02-01',
+    };
+    const path = await fileOf(`twice-${name}.csv`, [
+      COLUMNS,
+      ...letters.map((one) =>
+        row({ account_id: idOf(one), ...(one === one.toLowerCase() ? account : grant) }),
+      ),
+    ]);
+    const { mistakes, counts } = await bothRuns(path);
+    expect(mistakes).toEqual([
+      `line ${first}: ${idOf('a')} account_id: is in line ${second} as well (INVALID_FIELD)`,
+      `line ${second}: ${idOf('a')} account_id: is in line ${first} already (INVALID_FIELD)`,
+    ]);
+    expect(counts).toBe('2 imported, 0 were there, 2 with mistakes');
+    expect(await existing(['a', 'b', 'c'].map(idOf))).toEqual(['b', 'c'].map(idOf));
+  });
+});
+
 test('sums of more than 2^63 − 1 are compared exactly', async () => {
   const credits = '999999999999999999';
   const grant = {
@@ -459,16 +522,32 @@ const start = (path: string): ChildProcess =>
     env: { PATH: process.env['PATH'], ...environment() },
   });
 
-test('rows of CSV that cannot be told apart end the import', async () => {
+test('of CSV with a row that cannot be read nothing is imported: more of any account may follow', async () => {
+  const accounts = Array.from(
+    { length: 4_000 },
+    (_, index) => `broken-${index},account,verts,2026-01-01`,
+  );
   const path = await fileOf('broken.csv', [
     'account_id,row,plan_id,opened_at',
-    'broken-1,account,verts,2026-01-01',
-    'broken-2,account,verts,2026-01-01,too many',
+    ...[...accounts, 'broken,account,verts,2026-01-01,too many', accounts[0]],
   ]);
-  const { exitCode, lines } = await run(path);
-  expect({ exitCode, first: lines[0] }).toEqual({
+  const unreadable = expect.stringMatching(
+    /^line 4002: cannot be read: .*columns length is 4, got 5/,
+  ) as string;
+  const dry = await run(path, '--dry-run');
+  expect({ exitCode: dry.exitCode, mistake: dry.lines[0] }).toEqual({
     exitCode: 1,
-    first: expect.stringMatching(/^line 3: cannot be read: .*columns length is 4, got 5/),
+    mistake: unreadable,
+  });
+  expect(dry.lines.at(-1)).toContain(', 1 with mistakes');
+  expect(await run(path)).toEqual({
+    exitCode: 1,
+    lines: [
+      unreadable,
+      '0 imported, 0 were there, 1 with mistakes',
+      'the sums of the file are those of the ledger',
+      'not complete: correct the lines, and run it again',
+    ],
   });
 });
 
@@ -480,6 +559,10 @@ test('files that cannot be imported end with 2', async () => {
   expect(await run(join(folder, 'missing.jsonl'))).toMatchObject({
     exitCode: 2,
     lines: [expect.stringContaining('there is no file')],
+  });
+  expect(await run('/dev/null')).toEqual({
+    exitCode: 2,
+    lines: [expect.stringContaining('/dev/null must be a file: it is read twice')],
   });
   expect(await readFile(await fileOf('empty.jsonl', []), 'utf8')).toBe('\n');
   expect(await run(join(folder, 'empty.jsonl'))).toEqual({

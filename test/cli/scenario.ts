@@ -444,6 +444,9 @@ export const SCENARIO: Readonly<Record<string, readonly Typed[]>> = {
     service('rerate verts --wrong 2 --right 1', 2),
     service('rerate verts --right 1', 2),
     service('rerate verts --wrong 1 --right 7', 2),
+    service('rerate vert --wrong 1 --right 2', 2),
+    service('rerate nope --wrong 1 --right 2', 2),
+    service('rerate verts --wrong nope --right 2', 2),
   ],
   'shadow on': [
     service('account open moving --plan verts --request-id open-8'),

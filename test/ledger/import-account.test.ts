@@ -137,6 +137,20 @@ describe('an import', () => {
     ]);
   });
 
+  test.each([
+    [null, '2026-01-01T00:00:00Z'],
+    ['America/New_York', '2026-01-01T05:00:00Z'],
+    ['Pacific/Kiritimati', '2025-12-31T10:00:00Z'],
+  ])('in %s, uses a grant in the month if it expired after %s', (timeZone, turn) => {
+    const imported = (expiresAt: number) => {
+      const grants = [importedGrant(50n, { spent: 45n, spentThisMonth: 30n, expiresAt })];
+      const command = importAccount({ timeZone, grants, month: YEAR });
+      return new AccountStore(plan({}), at('0s'), command).run(at('0s'), command).outcome;
+    };
+    expect(imported(at(turn))).toMatchObject({ reason: 'INVALID_FIELD' });
+    expect(imported(at(turn) + 1)).not.toBeInstanceOf(Failure);
+  });
+
   test('tells nobody of what was bought long ago, and crosses no level', () => {
     const purchases = [importedPurchase('small', 100n, { spent: 95n })];
     const store = ledger(plan({ lowBalanceLevels: [{ credits: 50n }] }, PACKS), [
@@ -303,6 +317,7 @@ describe('a mistake', () => {
   const month = { month: '2026-01', overage: 0n, usage: [] };
   const ofPlan = { source: 'ALLOWANCE', category: 'ALLOWANCE' } as const;
   const january = { ...ofPlan, effectiveAt: at('2026-01-01') };
+  const SPENT = { spent: 3n, spentThisMonth: 1n };
 
   test.each<readonly [string, Partial<ImportAccount>, string, string]>([
     ['an opening to come', { openedAt: at('1s') }, 'INVALID_FIELD', 'opened_at is in the future'],
@@ -335,6 +350,42 @@ describe('a mistake', () => {
       { grants: [importedGrant(10n, { spent: 3n, spentThisMonth: 4n })], month },
       'INVALID_FIELD',
       'grants[0].spent_this_month is 4, more than the 3',
+    ],
+    [
+      'spending of this month of a grant that was over before',
+      { grants: [importedGrant(10n, { ...SPENT, expiresAt: at('2026-01-01') })], month },
+      'INVALID_FIELD',
+      'grants[0].spent_this_month must be 0: it expired at 2026-01-01T00:00:00.000Z, and the running month began at 2026-01-01T00:00:00.000Z',
+    ],
+    [
+      'spending of this month of an allowance of the month before',
+      {
+        grants: [importedGrant(50n, { ...ofPlan, ...SPENT, effectiveAt: at('2025-12-01') })],
+        month,
+      },
+      'INVALID_FIELD',
+      'grants[0].spent_this_month must be 0: it expired at 2026-01-01T00:00:00.000Z',
+    ],
+    [
+      'spending of this month of a purchase that was over before',
+      {
+        purchases: [
+          importedPurchase('small', 10n, { ...SPENT, expiresAt: at('2025-12-31T23:59:59.999Z') }),
+        ],
+        month,
+      },
+      'INVALID_FIELD',
+      'purchases[0].spent_this_month must be 0: it expired at 2025-12-31T23:59:59.999Z',
+    ],
+    [
+      'spending of this month of a pack that was valid for a year',
+      {
+        openedAt: at('2024-01-01'),
+        purchases: [importedPurchase('small', 10n, { ...SPENT, paidAt: at('2024-12-31') })],
+        month,
+      },
+      'INVALID_FIELD',
+      'purchases[0].spent_this_month must be 0: it expired at 2025-12-31T00:00:00.000Z',
     ],
     [
       'an operation that there is not',
@@ -450,6 +501,16 @@ describe('a mistake', () => {
     const failure = failureOf(change);
     expect(failure.reason).toBe(reason);
     expect(failure.message).toContain(message);
+  });
+
+  test('a file of the month before says so, and not of each grant of that month', () => {
+    const december = { ...ofPlan, ...SPENT, effectiveAt: at('2025-12-01') };
+    const failure = failureOf({
+      grants: [importedGrant(50n, december)],
+      month: { ...month, month: '2025-12' },
+    });
+    expect(failure.reason).toBe('MONTH_NOT_RUNNING');
+    expect(failure.violations.map(({ field }) => field)).toEqual(['month.month']);
   });
 
   test('overage and an allowance that the plan does not have', () => {

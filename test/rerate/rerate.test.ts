@@ -169,8 +169,15 @@ describe('a dry run', () => {
     [['--wrong', '1'], '--right'],
     [['--right', '2'], '--wrong, or --from and --to, is needed'],
     [['--right', '2', '--wrong', '2'], 'must be two versions'],
-    [['--right', '9', '--wrong', '1'], 'has no rate card of version 9'],
+    [
+      ['--right', '9', '--wrong', '1'],
+      'plan plan-1 has no rate card of version 9; it must be 1 to 3',
+    ],
+    [['--right', 'two', '--wrong', '1'], "'two' is invalid. It must be a whole number, 1 to"],
+    // More than the database has place for.
+    [['--right', '2', '--wrong', '2147483648'], 'must be a whole number, 1 to 2147483647'],
     [[...RIGHT, '--operation', 'write'], 'has no operation write'],
+    [[...RIGHT, '--operation', 'reed'], 'has no operation reed; did you mean read?'],
     [[...RIGHT, '--apply'], '--apply and --reason go together'],
     [[...RIGHT, '--by', 'caller'], '--by must be charge or account'],
   ])('of %j is refused', async (args, message) => {
@@ -179,6 +186,16 @@ describe('a dry run', () => {
     expect(exitCode).toBe(2);
     expect(stderr).toContain(message);
   });
+});
+
+test.each([
+  ['meterd', 'there is no plan meterd; did you mean metered?'],
+  ['nope', 'there is no plan nope; there are metered, plan-1, plan-10,'],
+])('plan %s is refused', async (name, message) => {
+  planId = name;
+  const { exitCode, stderr } = await run(...RIGHT);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain(message);
 });
 
 describe('--apply', () => {

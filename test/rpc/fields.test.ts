@@ -166,7 +166,10 @@ describe('rate_card_version', () => {
     async (rateCardVersion) => {
       const request = { accountId, requestId: requestId(), credits: 1n, rateCardVersion };
       for (const call of [scrip.billing.reserve(request), scrip.billing.charge(request)])
-        expect((await errorOf(call)).fields).toEqual(['rate_card_version']);
+        expect(await errorOf(call)).toMatchObject({
+          fields: ['rate_card_version'],
+          message: expect.stringContaining('must be 1 to 2147483647') as string,
+        });
     },
   );
 });

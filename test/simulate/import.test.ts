@@ -114,6 +114,19 @@ describe('an import is refused', () => {
     ['to come', { openedAgoMs: -1 }, 'INVALID_FIELD'],
     ['with a grant before its opening', { openedAgoMs: 2 * DAY }, 'INVALID_FIELD'],
     ['with two allowances of a month', { grants: [allowance!, allowance!] }, 'INVALID_FIELD'],
+    [
+      'with spending of this month from an allowance of the month before',
+      {
+        grants: [{ ...allowance!, agoMs: 31 * DAY, credits: 57, spent: 57, spentThisMonth: 57 }],
+        purchases: [],
+      },
+      'INVALID_FIELD',
+    ],
+    [
+      'with spending of this month from a pack that was over before',
+      { grants: [], purchases: [{ ...first!, agoMs: 35 * DAY, spent: 57, spentThisMonth: 57 }] },
+      'INVALID_FIELD',
+    ],
     ['without its month', { month: undefined as never }, 'INVALID_FIELD'],
     [
       'with usage that does not add up',

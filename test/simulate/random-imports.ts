@@ -69,6 +69,7 @@ export class RandomImports {
       withGrant({ spent: 6 }),
       withGrant({ spent: 2, spentThisMonth: 3 }),
       withGrant({ spent: 2, spentThisMonth: 2, reference: 'not in the usage' }),
+      withGrant({ spent: 2, spentThisMonth: 2, agoMs: spec.openedAgoMs, lastsMs: HOUR }),
       withGrant({ agoMs: -MINUTE }),
       withGrant({ agoMs: spec.openedAgoMs + 2 * DAY }),
       // It may be of the day of the opening.
@@ -93,11 +94,13 @@ export class RandomImports {
 
   #chance = (share: number): boolean => this.#random.next() < share;
 
-  #spent(most: number) {
+  /** `endedAgoMs`: how long it is over; 0 or less: it is not. Of what is over for long, the month has used nothing. */
+  #spent(most: number, endedAgoMs = 0) {
     const random = this.#random;
     const credits = random.integer(1, most);
     const spent = random.of([0, credits, random.integer(0, credits)]);
-    return { credits, spent, spentThisMonth: random.of([0, spent, random.integer(0, spent)]) };
+    const spentThisMonth = random.of([0, spent, random.integer(0, spent)]);
+    return { credits, spent, spentThisMonth: endedAgoMs > DAY ? 0 : spentThisMonth };
   }
 
   #grants({ planId }: SimulatedPlan, openedAgoMs: number): readonly ImportedGrantSpec[] {
@@ -105,13 +108,19 @@ export class RandomImports {
     const { welcome, allowance } = planOf(planId);
     const grants: ImportedGrantSpec[] = [];
     if (welcome && this.#chance(0.7))
-      grants.push({ ...WELCOME, ...this.#spent(40), agoMs: openedAgoMs, lastsMs: 2 * DAY });
+      grants.push({
+        ...WELCOME,
+        ...this.#spent(40, openedAgoMs - 2 * DAY),
+        ...{ agoMs: openedAgoMs, lastsMs: 2 * DAY },
+      });
     if (allowance) {
       const length = allowance.every === 'month' ? 31 * DAY : allowance.every.days * DAY;
       for (const periods of [3, 1, 0]) {
         const agoMs = periods * length;
+        // The end of an earlier month may be any time ago.
+        const endedAgoMs = allowance.rollover === 'none' ? agoMs : 0;
         if (agoMs <= openedAgoMs && this.#chance(0.6))
-          grants.push({ ...ALLOWANCE, ...this.#spent(allowance.credits), agoMs });
+          grants.push({ ...ALLOWANCE, ...this.#spent(allowance.credits, endedAgoMs), agoMs });
       }
     }
     for (let left = random.of([0, 0, 1, 2]); left > 0; left--)
@@ -126,10 +135,11 @@ export class RandomImports {
     const onlyFor = this.#chance(0.2)
       ? random.of([['doc.scan'], ['doc.scan', 'doc.convert'], ['doc.upload']])
       : null;
+    const agoMs = random.of([0, random.integer(0, openedAgoMs)]);
     return {
       ...{ source: OPERATOR, category: random.of([1, 2, 4]) },
-      ...this.#spent(100),
-      agoMs: random.of([0, random.integer(0, openedAgoMs)]),
+      ...this.#spent(100, lastsMs === null ? 0 : agoMs - lastsMs),
+      agoMs,
       ...(lastsMs !== null && { lastsMs }),
       ...(priority !== undefined && { priority }),
       ...(onlyFor && { onlyFor }),
@@ -139,15 +149,17 @@ export class RandomImports {
 
   #purchase(account: number, { packs }: SimulatedPlan, openedAgoMs: number): ImportedPurchaseSpec {
     const random = this.#random;
-    const { packId } = random.of(packs as unknown as [SimulatedPlan['packs'][number]]);
+    const { packId, validity } = random.of(packs as unknown as [SimulatedPlan['packs'][number]]);
     const quantity = random.of([undefined, undefined, 1, 3]);
     const lastsMs = random.of([undefined, undefined, null, DAY]);
+    const agoMs = random.of([0, random.integer(0, openedAgoMs)]);
+    const lengthMs = lastsMs === undefined ? lengthOf(validity) : lastsMs;
     return {
       pack: packId,
       ...(quantity !== undefined && { quantity }),
-      ...this.#spent(150),
+      ...this.#spent(150, lengthMs === null ? 0 : agoMs - lengthMs),
       price: random.of(['5.00', '19.99', '0.50']),
-      agoMs: random.of([0, random.integer(0, openedAgoMs)]),
+      agoMs,
       ...(lastsMs !== undefined && { lastsMs }),
       reference: this.#newReference(account),
     };
@@ -164,4 +176,10 @@ export class RandomImports {
       ...(this.#chance(0.3) ? [{ operation: 'doc.upload', count: 4, credits: 0 }] : []),
     ];
   }
+}
+
+/** At least as long as a pack is valid; null: for ever. */
+function lengthOf(validity: SimulatedPlan['packs'][number]['validity']): number | null {
+  if (validity === null) return null;
+  return 'days' in validity ? validity.days * DAY : validity.months * 31 * DAY;
 }

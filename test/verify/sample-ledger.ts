@@ -381,7 +381,12 @@ async function importOne(scrip: TestService): Promise<string> {
       {
         ...{ packId: 'small', credits: 100n, price: { currency: 'USD', amount: '9.5' } },
         ...{ paidAt: day(250), paymentReference: 'invoice-1', paymentIntentId: 'pi_imported' },
-        ...{ spent: 60n, spentThisMonth: 10n },
+        spent: 60n,
+      },
+      {
+        ...{ packId: 'small', credits: 100n, price: { currency: 'USD', amount: '9.5' } },
+        ...{ paidAt: day(150), paymentReference: 'invoice-2' },
+        ...{ spent: 10n, spentThisMonth: 10n },
       },
     ],
     month: {

@@ -6,6 +6,7 @@ import { CsvError } from 'csv-parse';
 import { suggestion } from '../../nearest-name.ts';
 import { csvRows } from '../read-rows.ts';
 import type { Mistake, RawAccount } from './read-records.ts';
+import { repetitionOf, type Survey, surveyCsv } from './survey.ts';
 
 const SPENDING = ['credits', 'spent', 'spent_this_month'] as const;
 
@@ -57,59 +58,42 @@ type Draft = {
   readonly usage: { readonly line: number; readonly value: object }[];
 };
 
-/** What is wrong with the heading: every row may lack what the column has. */
-type HeadingMistake = { readonly ofHeading: Mistake };
+/** No account can be relied upon: each may lack what a column has, or what follows a row that cannot be read. */
+type MistakeOfAll = { readonly ofAll: Mistake };
 
 export async function* csvAccounts(
   path: string,
-): AsyncGenerator<RawAccount | Mistake | HeadingMistake, void, void> {
+): AsyncGenerator<RawAccount | Mistake | MistakeOfAll, void, void> {
+  const survey = await surveyCsv(path);
+  if (survey.unreadable) yield { ofAll: unreadable(survey.unreadable) };
   const wrong: Mistake[] = [];
   const rows = csvRows(path, (names) => wrong.push(...mistakesOfHeading(names)));
-  const accounts = new Accounts(await findMisplaced(path));
+  const accounts = new Accounts(survey);
   try {
     for await (const { line, cells } of rows) {
-      for (const mistake of wrong.splice(0)) yield { ofHeading: mistake };
+      for (const mistake of wrong.splice(0)) yield { ofAll: mistake };
       yield* accounts.addRow(cells, line);
     }
   } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    // What follows cannot be told apart: the account in progress is not complete.
-    yield toMistake('', Number(error['lines'] ?? 1), '', `cannot be read: ${error.message}`);
-    return;
+    // The account in progress is not complete.
+    if (error instanceof CsvError) return;
+    throw error;
   }
   yield* accounts.end();
 }
 
-/**
- * The accounts that have a row which is not below their account row, with the line of the first. Such an account may
- * be anywhere in the file, and is imported once: without the row it would miss it for ever.
- */
-async function findMisplaced(path: string): Promise<ReadonlyMap<string, number>> {
-  const misplaced = new Map<string, number>();
-  let above: string | null = null;
-  try {
-    for await (const { line, cells } of csvRows(path)) {
-      const accountId = cells['account_id'] ?? '';
-      if (cells['row'] === 'account') above = accountId;
-      else if (accountId !== above && !misplaced.has(accountId)) misplaced.set(accountId, line);
-    }
-  } catch (error) {
-    // Nothing from there on is imported; whoever reads the accounts is told.
-    if (!(error instanceof CsvError)) throw error;
-  }
-  return misplaced;
-}
+const unreadable = (error: CsvError): Mistake =>
+  toMistake('', Number(error['lines'] ?? 1), '', `cannot be read: ${error.message}`);
 
 /** Puts rows together to accounts. */
 class Accounts {
-  readonly #misplaced: ReadonlyMap<string, number>;
+  readonly #survey: Survey;
   #draft: Draft | null = null;
   /** Accounts with a mistake, since the last account row: their further rows say nothing more. */
   readonly #skipped = new Set<string>();
 
-  /** `misplaced`: see `findMisplaced`. */
-  constructor(misplaced: ReadonlyMap<string, number>) {
-    this.#misplaced = misplaced;
+  constructor(survey: Survey) {
+    this.#survey = survey;
   }
 
   *addRow(row: Cells, line: number): Generator<RawAccount | Mistake, void, void> {
@@ -125,12 +109,14 @@ class Accounts {
   /** What is wrong with an account row. */
   #mistakeOf(row: Cells, line: number): Mistake | null {
     const accountId = row['account_id'] ?? '';
-    const elsewhere = this.#misplaced.get(accountId);
-    const misplaced =
-      elsewhere === undefined
-        ? null
-        : toMistake(accountId, line, 'account_id', `has a row in line ${elsewhere}, not below it`);
-    return strayCell(row, 'account', line) ?? misplaced;
+    const elsewhere = this.#survey.misplaced.get(accountId);
+    const wrong =
+      repetitionOf(this.#survey, accountId, line) ??
+      (elsewhere === undefined ? null : `has a row in line ${elsewhere}, not below it`);
+    return (
+      strayCell(row, 'account', line) ??
+      (wrong === null ? null : toMistake(accountId, line, 'account_id', wrong))
+    );
   }
 
   /** A row of another account may have been meant for the one above it, which is skipped as well. */

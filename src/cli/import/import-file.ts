@@ -48,7 +48,7 @@ export async function importFile(scrip: Scrip, options: ImportOptions): Promise<
   const run = new ImportRun(scrip, options);
   let isReliable = true;
   for await (const account of readRecords(options.path)) {
-    // What a column has that nobody reads would be missing for ever: an account is imported once.
+    // What a row or column has that nobody reads would be missing for ever: an account is imported once.
     if ('record' in account && !isReliable && !options.validateOnly) break;
     if ('record' in account) await run.add(account);
     else await run.refuse(account.mistakes);

@@ -1,8 +1,10 @@
 /** Reads an import file record by record: whatever its size, one account of it is in memory. */
+import { stat } from 'node:fs/promises';
 import { formatPath, validate } from '../../pricing/plan-file/validation-error.ts';
 import { isCsv, jsonRows } from '../read-rows.ts';
 import { csvAccounts } from './csv-accounts.ts';
 import { type ImportRecord, RECORD } from './record.ts';
+import { repetitionOf, surveyJson } from './survey.ts';
 
 /** What is wrong, and where. `field` is empty where it is the line as a whole. */
 export type Mistake = {
@@ -28,23 +30,32 @@ export type ReadAccount = Pick<RawAccount, 'line' | 'lineOf'> &
     | { readonly mistakes: readonly Mistake[]; readonly ofAll?: boolean }
   );
 
-/** The format follows from the name of the file. */
+/** The format follows from the name of the file, which is read twice. */
 export async function* readRecords(path: string): AsyncGenerator<ReadAccount, void, void> {
+  // Of a pipe the second reading would find nothing, and say that all is well.
+  if (!(await stat(path)).isFile()) throw new Error(`${path} must be a file: it is read twice`);
   const accounts = isCsv(path) ? csvAccounts(path) : jsonAccounts(path);
-  const lines = new Map<string, number>();
   for await (const account of accounts) {
-    if ('ofHeading' in account)
-      yield { line: 1, lineOf: () => 1, mistakes: [account.ofHeading], ofAll: true };
-    else if ('value' in account) yield readAccount(account, lines);
-    else yield { line: account.line, lineOf: () => account.line, mistakes: [account] };
+    if ('value' in account) yield readAccount(account);
+    else if ('ofAll' in account) yield { ...unreadable(account.ofAll), ofAll: true };
+    else yield unreadable(account);
   }
 }
 
-/** `lines` has the accounts before it. */
-function readAccount(account: RawAccount, lines: Map<string, number>): ReadAccount {
+const unreadable = (mistake: Mistake) => ({
+  line: mistake.line,
+  lineOf: () => mistake.line,
+  mistakes: [mistake],
+});
+
+/** Empty if it has none. */
+function accountIdOf({ account_id: named }: RawAccount['value']): string {
+  return typeof named === 'string' ? named : '';
+}
+
+function readAccount(account: RawAccount): ReadAccount {
   const { line, lineOf, value } = account;
-  const named = value['account_id'];
-  const accountId = typeof named === 'string' ? named : '';
+  const accountId = accountIdOf(value);
   const mistake = (field: string, message: string): Mistake => ({
     line: lineOf(field),
     account: accountId,
@@ -52,10 +63,6 @@ function readAccount(account: RawAccount, lines: Map<string, number>): ReadAccou
     reason: 'INVALID_FIELD',
     message,
   });
-  const before = lines.get(accountId);
-  if (before !== undefined)
-    return { line, lineOf, mistakes: [mistake('account_id', `is in line ${before} already`)] };
-  if (accountId !== '') lines.set(accountId, line);
   const read = validate(RECORD, value);
   if ('value' in read) return { line, lineOf, record: read.value };
   return {
@@ -66,15 +73,16 @@ function readAccount(account: RawAccount, lines: Map<string, number>): ReadAccou
 }
 
 async function* jsonAccounts(path: string): AsyncGenerator<RawAccount | Mistake, void, void> {
+  const survey = await surveyJson(path);
   for await (const { line, value } of jsonRows(path)) {
-    if (value) yield { line, lineOf: () => line, value };
-    else
-      yield {
-        line,
-        account: '',
-        field: '',
-        reason: 'INVALID_FIELD',
-        message: 'is not one JSON object',
-      };
+    const wrong = { line, account: '', field: '', reason: 'INVALID_FIELD' };
+    if (!value) {
+      yield { ...wrong, message: 'is not one JSON object' };
+      continue;
+    }
+    const account = accountIdOf(value);
+    const repetition = repetitionOf(survey, account, line);
+    if (repetition === null) yield { line, lineOf: () => line, value };
+    else yield { ...wrong, account, field: 'account_id', message: repetition };
   }
 }

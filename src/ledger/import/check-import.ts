@@ -8,14 +8,14 @@ import { checkCreditLimit } from '../credit-limit.ts';
 import { monthNotRunning, paymentReferenceUsed, planLacksPack } from '../failures.ts';
 import { instantText } from '../grant-details.ts';
 import { paymentReferenceKey } from '../payment-reference.ts';
-import { monthNameAt, periodAt } from '../periods/period.ts';
+import { monthAt, monthNameAt, nameOfMonth, periodAt } from '../periods/period.ts';
 import {
   type ImportAccount,
   type ImportedGrant,
   type ImportedSpending,
   usedThisMonth,
 } from './import-account.ts';
-import { importedPack } from './items.ts';
+import { grantExpiry, importedPack, purchaseExpiry } from './items.ts';
 import { atField, Mistakes } from './mistakes.ts';
 
 const DAY_MS = 86_400_000;
@@ -42,6 +42,7 @@ function checkGrants(book: Book, command: ImportAccount, mistakes: Mistakes) {
   for (const [index, grant] of command.grants.entries()) {
     const path = `grants[${index}]`;
     checkSpending(grant, path, mistakes);
+    checkEnd(book, command, { ...grant, expiresAt: grantExpiry(book, grant) }, path, mistakes);
     const earliest = earliestOf(book, grant);
     checkDate(book, grant.effectiveAt, earliest, `${path}.effective_at`, mistakes);
     for (const [position, operation] of grant.operations.entries())
@@ -97,6 +98,8 @@ function checkPurchases(book: Book, command: ImportAccount, mistakes: Mistakes) 
     if (!importedPack(book.plan, purchase))
       mistakes.add(atField(planLacksPack(book.plan, packId), `${path}.pack_id`));
     checkSpending(purchase, path, mistakes);
+    const ends = purchaseExpiry(book, purchase);
+    checkEnd(book, command, { ...purchase, expiresAt: ends }, path, mistakes);
     checkDate(book, paidAt, dayOfOpening(book), `${path}.paid_at`, mistakes);
     if (typeof expiresAt === 'number' && expiresAt <= paidAt)
       mistakes.addField(`${path}.expiry.expires_at`, 'must be after paid_at');
@@ -165,6 +168,23 @@ function checkSpending(
       `${path}.spent_this_month`,
       `is ${spentThisMonth}, more than the ${spent} that were spent in all`,
     );
+}
+
+/** What was over before the month began has paid for nothing of it. Of another month, MONTH_NOT_RUNNING says enough. */
+function checkEnd(
+  { account: { timeZones }, now }: Book,
+  { month }: ImportAccount,
+  { spentThisMonth, expiresAt }: ImportedSpending & { readonly expiresAt: number | null },
+  path: string,
+  mistakes: Mistakes,
+) {
+  if (spentThisMonth === 0n || expiresAt === null || expiresAt > now) return;
+  const running = monthAt(timeZones, now);
+  if (expiresAt > running.from || (month && month.month !== nameOfMonth(running))) return;
+  mistakes.addField(
+    `${path}.spent_this_month`,
+    `must be 0: it expired at ${instantText(expiresAt)}, and the running month began at ${instantText(running.from)}`,
+  );
 }
 
 /** `earliest` is its first possible moment. */

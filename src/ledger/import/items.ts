@@ -50,7 +50,7 @@ function issuingMoves(item: Item, { grantId }: Grant, now: number): readonly Mov
 function grantItem(book: Book, given: ImportedGrant): Item {
   const { source, category, priority, effectiveAt, operations, reference, credits } = given;
   const period = source === 'ALLOWANCE' ? periodAt(book, effectiveAt) : null;
-  const expiresAt = period ? period.expiresAt : given.expiresAt;
+  const expiresAt = grantExpiry(book, given);
   const item: Item = {
     ...given,
     expiresAt,
@@ -83,6 +83,12 @@ function grantItem(book: Book, given: ImportedGrant): Item {
   return item;
 }
 
+/** When its credits expire; null: never. Of an allowance the plan says it. */
+export function grantExpiry(book: Book, { source, effectiveAt, expiresAt }: ImportedGrant) {
+  const period = source === 'ALLOWANCE' ? periodAt(book, effectiveAt) : null;
+  return period ? period.expiresAt : expiresAt;
+}
+
 /** Of an allowance that was granted at `effectiveAt`; null if the plan gives none. */
 function periodAt({ plan, account }: Book, effectiveAt: number) {
   const { allowance } = plan.terms;
@@ -97,9 +103,7 @@ function periodAt({ plan, account }: Book, effectiveAt: number) {
 
 function purchaseItem(book: Book, given: ImportedPurchase): Item {
   const { credits, paidAt } = given;
-  const pack = importedPack(book.plan, given);
-  const expiresAt =
-    given.expiresAt === undefined ? expiryOf(pack?.validity ?? null, paidAt) : given.expiresAt;
+  const expiresAt = purchaseExpiry(book, given);
   const item: Item = {
     ...given,
     effectiveAt: paidAt,
@@ -138,6 +142,13 @@ function purchaseItem(book: Book, given: ImportedPurchase): Item {
     },
   };
   return item;
+}
+
+/** When its credits expire; null: never. */
+export function purchaseExpiry({ plan }: Book, given: ImportedPurchase): number | null {
+  const { paidAt, expiresAt } = given;
+  if (expiresAt !== undefined) return expiresAt;
+  return expiryOf(importedPack(plan, given)?.validity ?? null, paidAt);
 }
 
 /** A pack of the plan, or a custom amount of it. Null: the plan sells neither under the id. */

@@ -204,7 +204,7 @@ export class FieldChecker {
   rateCardVersion(value: bigint | undefined): number | null {
     if (value === undefined) return null;
     if (value < 1n || value > 2_147_483_647n)
-      this.addViolation('rate_card_version', 'must be 1 or more');
+      this.addViolation('rate_card_version', 'must be 1 to 2147483647');
     return Number(value);
   }
 

@@ -2,7 +2,7 @@
 import { Grant_Source } from '../../../src/gen/billing/v1/ledger.ts';
 import { OPERATIONS, UNITS } from '../plans.ts';
 import { referenceKey } from './buy.ts';
-import { monthOf, periodAt } from './calendar.ts';
+import { endOf, monthOf, periodAt } from './calendar.ts';
 import { everyOf } from './due.ts';
 import { type ImportRequest, type Opened, packOf, timeOf } from './import.ts';
 import { Refusal } from './refusal.ts';
@@ -23,13 +23,19 @@ export function mistakeIn(request: ImportRequest, opened: Opened, now: number): 
 function* mistakesIn(request: ImportRequest, opened: Opened, now: number): Mistakes {
   if (opened.openedAt > now) yield invalid;
   const made: string[] = [];
-  for (const grant of request.grants) yield* inGrant(grant, opened, now, made);
+  const running = periodAt(opened.timeZones, 'month', now);
+  const isOfAnother = request.month && request.month.month !== monthOf(opened.timeZones, now);
+  const began = isOfAnother ? Number.NEGATIVE_INFINITY : running.from;
+  for (const grant of request.grants) yield* inGrant(grant, opened, { now, began }, made);
   const references = new Map<string, string>();
   for (const purchase of request.purchases) {
     const { packId, paymentReference, expiry } = purchase;
     const paidAt = timeOf(purchase.paidAt);
-    if (!packOf(opened.plan, purchase)) yield new Refusal('PACK_NOT_FOUND', { pack_id: packId });
+    const pack = packOf(opened.plan, purchase);
+    if (!pack) yield new Refusal('PACK_NOT_FOUND', { pack_id: packId });
     yield* inSpending(purchase);
+    const ends = expiry ? expiry.expiresAt?.getTime() : endOf(pack?.validity ?? null, paidAt);
+    yield* inEnd(purchase, ends ?? null, began);
     yield* inDate(paidAt, dayOfOpening(opened), now);
     if (expiry?.expiresAt && expiry.expiresAt.getTime() <= paidAt) yield invalid;
     const before = references.get(referenceKey(paymentReference));
@@ -39,17 +45,27 @@ function* mistakesIn(request: ImportRequest, opened: Opened, now: number): Mista
   yield* inMonth(request, opened, now);
 }
 
+/** `began`: when the month began of which the import tells. */
+type Moments = { readonly now: number; readonly began: number };
+
 /** `made`: the welcome credits and the allowances that were seen before. */
-function* inGrant(grant: ImportedGrant, opened: Opened, now: number, made: string[]): Mistakes {
+function* inGrant(
+  grant: ImportedGrant,
+  opened: Opened,
+  { now, began }: Moments,
+  made: string[],
+): Mistakes {
   const { source, expiresAt, onlyFor } = grant;
   const effectiveAt = timeOf(grant.effectiveAt);
   const isAllowance = source === Grant_Source.ALLOWANCE;
   const { allowance } = opened.plan;
-  const periodOf = (at: number) =>
-    allowance && isAllowance
-      ? periodAt(opened.timeZones, everyOf(opened, allowance), at).from
-      : null;
+  const wholePeriodOf = (at: number) =>
+    allowance && isAllowance ? periodAt(opened.timeZones, everyOf(opened, allowance), at) : null;
+  const periodOf = (at: number) => wholePeriodOf(at)?.from ?? null;
   yield* inSpending(grant);
+  const period = wholePeriodOf(effectiveAt);
+  const lasts = period && allowance?.rollover !== 'none';
+  yield* inEnd(grant, lasts ? null : (period?.until ?? expiresAt?.getTime() ?? null), began);
   yield* inDate(effectiveAt, periodOf(opened.openedAt) ?? dayOfOpening(opened), now);
   for (const operation of onlyFor?.operations ?? [])
     if (!OPERATIONS[operation]) yield unknown(operation);
@@ -69,6 +85,15 @@ function* inSpending({
   spentThisMonth,
 }: Pick<ImportedGrant, 'credits' | 'spent' | 'spentThisMonth'>): Mistakes {
   if (spent > credits || spentThisMonth > spent) yield invalid;
+}
+
+/** What is over when a month begins pays for nothing of it. */
+function* inEnd(
+  { spentThisMonth }: Pick<ImportedGrant, 'spentThisMonth'>,
+  ends: number | null,
+  began: number,
+): Mistakes {
+  if (ends !== null && ends <= began && spentThisMonth > 0n) yield invalid;
 }
 
 function* inDate(at: number, earliest: number, now: number): Mistakes {
