@@ -283,6 +283,27 @@ describe('work in shadow mode', () => {
     expect((await errorOf(late)).reason).toBe('RESERVATION_EXPIRED');
   });
 
+  test('a job whose time is over is expired before that is written', async () => {
+    const accountId = await shadowed(10n);
+    const reservationId = await reserveCredits(scrip, accountId, 6n);
+    await scrip.billing.commit({
+      ...{ accountId, requestId: requestId(), reservationId },
+      ...{ credits: 2n, final: false },
+    });
+    cluster.advance(48 * HOUR);
+    const seen = async () =>
+      (await other.billing.getReservation({ accountId, reservationId })).reservation;
+    const before = defined(await seen());
+    expect(before).toMatchObject({
+      ...{ state: Reservation_State.EXPIRED, endedAt: before.expiresAt },
+      ...{ held: 0n, committed: 2n, returned: 4n, allocations: [] },
+    });
+    expect(await decided(accountId)).toHaveLength(2);
+    await charge(accountId, 1n);
+    expect(await decided(accountId)).toHaveLength(4);
+    expect(await seen()).toEqual(before);
+  });
+
   test('the balance in an answer counts what all jobs hold, real ones as well', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await reserveCredits(scrip, accountId, 30n);
