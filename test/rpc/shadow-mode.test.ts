@@ -445,6 +445,76 @@ describe('work in shadow mode', () => {
     );
   });
 
+  test('a commit in an atomic Batch of which another would have been refused ends its job', async () => {
+    const accountId = await shadowed(10n);
+    const id = () => ({ accountId, requestId: requestId() });
+    const reservationId = await reserveCredits(scrip, accountId, 6n);
+    const { results } = await scrip.billing.batch({
+      mutations: [
+        { mutation: { $case: 'commit', value: { ...id(), reservationId, credits: 5n } } },
+        { mutation: { $case: 'charge', value: { ...id(), credits: 7n } } },
+      ],
+      atomic: true,
+    });
+    const [committed] = results;
+    if (committed?.result?.$case !== 'commit') throw new Error('not committed');
+    expect(committed.result.value).toMatchObject({ committed: 5n, entrySeq: FIRST + 1n });
+    expect(await decided(accountId)).toEqual([
+      'RESERVE 6 left 4',
+      'COMMIT 5 refused BATCH_REFUSED left 5',
+      'CHARGE 7 refused INSUFFICIENT_CREDITS left 5',
+    ]);
+  });
+
+  test('a refund gives back the same in the unit of work of its commit and in a later one', async () => {
+    const labels = mapOf({ user: 'ann' });
+    const decidedAfter = async (inOne: boolean) => {
+      const accountId = await shadowed(100n);
+      const id = () => ({ accountId, requestId: requestId() });
+      await scrip.accounts.setBudget({
+        ...id(),
+        reason: 'a cap',
+        budget: {
+          ...{ budgetId: 'all', dimension: { $case: 'label', value: 'user' }, value: undefined },
+          ...{ credits: 10n, period: BudgetPeriod.DAY },
+          ...{ enforcement: BudgetEnforcement.HARD, exceptions: [] },
+        },
+      });
+      const charged = async (credits: bigint) => {
+        await scrip.billing.charge({ ...id(), credits, labels });
+      };
+      const commitAndRefund = async (reserved: bigint) => {
+        const { reservation, entrySeq } = await scrip.billing.reserve({
+          ...{ ...id(), credits: reserved, labels },
+        });
+        const { reservationId } = defined(reservation);
+        const commit = { ...id(), reservationId, all: true };
+        const refund = { ...id(), seq: entrySeq + 1n, all: true, reason: 'a test' };
+        const mutations = [
+          { mutation: { $case: 'commit' as const, value: commit } },
+          { mutation: { $case: 'refund' as const, value: refund } },
+        ];
+        if (inOne) await scrip.billing.batch({ mutations, atomic: true });
+        else for (const one of mutations) await scrip.billing.batch({ mutations: [one] });
+      };
+      await charged(8n);
+      await commitAndRefund(5n); // beyond the budget
+      await charged(5n);
+      await commitAndRefund(2n);
+      await charged(2n);
+      return await decided(accountId);
+    };
+    const inTwo = await decidedAfter(false);
+    expect(inTwo).toEqual([
+      'CHARGE 8 left 92',
+      ...['RESERVE 5 refused BUDGET_EXCEEDED left 92', 'COMMIT 5 left 92', 'REFUND 5 left 92'],
+      'CHARGE 5 refused BUDGET_EXCEEDED left 92',
+      ...['RESERVE 2 left 90', 'COMMIT 2 left 90', 'REFUND 2 left 92'],
+      'CHARGE 2 left 90',
+    ]);
+    expect(await decidedAfter(true)).toEqual(inTwo);
+  });
+
   test('a budget that is set in the batch of its first work counts that work', async () => {
     const accountId = await shadowed(100n);
     const named = () => ({ accountId, requestId: requestId() });
