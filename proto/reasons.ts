@@ -194,7 +194,7 @@ function errorClass({ reason, code, meaning, metadata }: DocumentedReason): stri
   ];
   if (WITH_OFFERS.has(reason)) {
     fields.push(
-      '  /** Packs that would cover the shortfall, best first. */',
+      '  /** Packs and custom amounts that would cover the shortfall, best first. */',
       '  readonly offers: readonly PackOffer[];',
       '  /** The first of them. */',
       '  readonly bestOffer: PackOffer | undefined;',

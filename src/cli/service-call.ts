@@ -240,8 +240,9 @@ const OUT_OF_CREDITS: ReadonlySet<string> = new Set([
   'PAUSED_BELOW_FLOOR',
 ]);
 
-/** Such as "2 x pack-100 for 20.00 USD". */
-export function packText({ pack, quantity, price }: PackOffer): string {
-  const count = quantity > 1n ? `${quantity} x ` : '';
+/** Such as "2 x pack-100 for 20.00 USD" and, of a custom amount, "120 credits of by-credit for 2.40 USD". */
+export function packText({ pack, quantity, price, credits }: PackOffer): string {
+  const ofPacks = quantity > 1n ? `${quantity} x ` : '';
+  const count = credits === undefined ? ofPacks : `${credits} credits of `;
   return `${count}${pack?.packId} for ${price?.amount} ${price?.currency}`;
 }

@@ -35,7 +35,7 @@ import { payOwed, tellOfOwed } from './owed.ts';
 import { isSameMonth } from './periods/period.ts';
 import type { PlanLeft } from './plans-left.ts';
 import type { Purchase } from './purchase.ts';
-import { type RefundableEntry, toRefundableEntry } from './refundable.ts';
+import { type RefundableEntry, startOf, toRefundableEntry } from './refundable.ts';
 import type { Reservation } from './reservation.ts';
 import type { Statement } from './statement.ts';
 import { scheduleStatementForOverage } from './statement-closing.ts';
@@ -257,10 +257,7 @@ export class Book {
     if (!entry || (entry.kind !== 'COMMIT' && entry.kind !== 'CHARGE')) return null;
     const added = toRefundableEntry(entry, 0n);
     const reservation = this.findReservation(entry.reservationId ?? '');
-    if (reservation) {
-      const { entrySeq, createdAt, usedAt } = reservation;
-      added.start = { seq: entrySeq, at: usedAt ?? createdAt };
-    }
+    if (reservation) added.start = startOf(reservation);
     this.refundables.set(seq, added);
     return added;
   }

@@ -9,6 +9,7 @@
  */
 import { min } from '../min.ts';
 import type { Book } from './book.ts';
+import { ACCOUNT_CREDITS_MAX } from './credit-limit.ts';
 import {
   type BucketKind,
   type Move,
@@ -31,7 +32,7 @@ export function syncClawBack(book: Book, purchase: Purchase, target: bigint, ori
   if (increase > 0n) {
     const taken = min(grantAvailable(grant), increase);
     const used = usedCredits(grant, purchase.creditsClawedBack, book.now) - purchase.creditsOwed;
-    const owed = used > 0n ? min(increase - taken, used) : 0n;
+    const owed = used > 0n ? min(min(increase - taken, used), roomToOwe(book)) : 0n;
     purchase.creditsClawedBack += taken;
     purchase.creditsUnrecovered += increase - taken;
     purchase.creditsOwed += owed;
@@ -49,6 +50,10 @@ export function syncClawBack(book: Book, purchase: Purchase, target: bigint, ori
     tell(book, purchase, 'purchase.reinstated', reinstated, ownOrigin);
   }
 }
+
+/** Sums of what an account owes are int64. The money is gone whether or not the account owes what it bought. */
+const roomToOwe = ({ account }: Book): bigint =>
+  account.owed < ACCOUNT_CREDITS_MAX ? ACCOUNT_CREDITS_MAX - account.owed : 0n;
 
 /** Gives clawed back credits to their grant again, and cancels what the account owes no longer of the purchase. */
 function reinstate(book: Book, purchase: Purchase, credits: bigint, origin: Origin) {

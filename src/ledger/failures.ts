@@ -5,13 +5,13 @@
 import { Failure, type Reason } from '../failure.ts';
 import { suggestion } from '../nearest-name.ts';
 import { formatMoney } from '../pricing/money.ts';
-import { coveringPacks, type PackOffer } from '../pricing/packs.ts';
+import type { PackOffer } from '../pricing/packs.ts';
 import { MAX_CREDITS, type Pack, type Plan } from '../pricing/plan.ts';
 import type { Account, Suspension } from './account.ts';
 import type { Book } from './book.ts';
 import { type Budget, type BudgetCounter, capOf } from './budget.ts';
 import { budgetPeriodAt } from './budget-period.ts';
-import { buyablePacks } from './custom-pack.ts';
+import { buyablePacks, offersFor } from './custom-pack.ts';
 import type { Grant, GrantState } from './grant.ts';
 import { creditsOwedFirst } from './owed.ts';
 import type { Zones } from './periods/period.ts';
@@ -170,7 +170,7 @@ export class PackFailure extends Failure {
   }
 }
 
-/** What is missing, and the packs that would cover it, best first. */
+/** What is missing, and the packs and custom amounts that would cover it, best first. */
 export type Offers = {
   readonly required: bigint;
   readonly available: bigint;
@@ -259,7 +259,7 @@ export const purchaseUnsettled = ({ purchaseId, state }: Purchase): Failure =>
 
 /**
  * No grant can pay `required`: OVERAGE_LIMIT_REACHED on a postpaid plan, INSUFFICIENT_CREDITS on any
- * other, with the packs that would cover the shortfall.
+ * other, with the packs and custom amounts that would cover the shortfall.
  */
 export const insufficientCredits = (book: Book, required: bigint, available: bigint): PackFailure =>
   insufficientCreditsOn(book.plan, required, available, creditsOwedFirst(book), []);
@@ -276,7 +276,7 @@ function insufficientCreditsOn(
   customPacks: readonly Pack[],
 ): PackFailure {
   const shortfall = required - available;
-  const packs = coveringPacks(buyablePacks(plan, customPacks), shortfall + owed);
+  const packs = offersFor(plan, customPacks, shortfall + owed);
   const best = bestOffer(packs[0]);
   const limit = plan.terms.overage?.limit ?? 0n;
   const failure =
@@ -297,15 +297,23 @@ function insufficientCreditsOn(
   );
 }
 
-/** The end of a message that offers the best pack, and its metadata. */
+/** The end of a message that offers the best pack or custom amount, and its metadata. */
 function bestOffer(offer: PackOffer | undefined) {
   if (!offer) return { text: '', metadata: {} };
   const { packId } = offer.pack;
-  const [quantity, price] = [offer.quantity, formatMoney(offer.price)];
+  const { quantity, credits } = offer;
+  const price = formatMoney(offer.price);
   const number = quantity === 1n ? '' : `${quantity} of `;
+  const what =
+    credits === null ? `${number}pack ${packId}` : `${credits} credits of custom amount ${packId}`;
   return {
-    text: `; the best offer is ${number}pack ${packId} for ${price}`,
-    metadata: { best_pack: packId, best_quantity: quantity, best_price: price },
+    text: `; the best offer is ${what} for ${price}`,
+    metadata: {
+      best_pack: packId,
+      best_quantity: quantity,
+      best_price: price,
+      ...(credits !== null && { best_credits: credits }),
+    },
   };
 }
 

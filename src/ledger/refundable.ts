@@ -2,6 +2,7 @@
 import type { PricedUsage } from '../pricing/price.ts';
 import { type Allocation, consumedByGrant, totalCredits } from './allocation/allocation.ts';
 import type { Entry, Labels } from './entry.ts';
+import type { Reservation } from './reservation.ts';
 
 export type RefundableEntry = {
   readonly accountId: string;
@@ -26,6 +27,16 @@ export type RefundableEntry = {
   readonly committed: bigint;
   refunded: bigint;
 };
+
+/** Where a commit's job began. */
+export const startOf = ({
+  entrySeq,
+  createdAt,
+  usedAt,
+}: Reservation): RefundableEntry['start'] => ({
+  seq: entrySeq,
+  at: usedAt ?? createdAt,
+});
 
 /** The fields of a commit or charge that its refund needs. */
 type RefundableFields = Pick<

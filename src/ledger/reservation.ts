@@ -72,6 +72,18 @@ export const canCommit = ({ state, expiresAt }: Reservation, { now, plan }: Book
 export const heldCredits = (reservation: Reservation): bigint =>
   totalCredits(reservation.allocations);
 
+/** As it is at `now`. An active reservation past its expiry is stored as EXPIRED only once a unit of work meets it. */
+export function asOf(reservation: Reservation, now: number): Reservation {
+  if (reservation.state !== 'ACTIVE' || reservation.expiresAt > now) return reservation;
+  return {
+    ...reservation,
+    state: 'EXPIRED',
+    returned: reservation.returned + heldCredits(reservation),
+    allocations: [],
+    endedAt: reservation.expiresAt,
+  };
+}
+
 /** As budgets count it. */
 export const jobOf = ({ entrySeq, createdAt, usedAt, labels }: Reservation): Job => ({
   startSeq: entrySeq,

@@ -4,6 +4,7 @@
  * a whole number of the currency's smallest unit, which the payment provider charges.
  */
 import { findCurrency } from './currencies.ts';
+import { compareMoney } from './money.ts';
 import { type OverageRates, overageTotal } from './overage.ts';
 import type { Money, Pack, Validity } from './plan.ts';
 import { findPriceError } from './provider-amount.ts';
@@ -32,6 +33,19 @@ export const packOfAmount = (amount: CustomAmount, credits: bigint): Pack => ({
   price: priceOfAmount(amount, credits),
   validity: amount.validity,
 });
+
+/**
+ * The cheapest number that is at least `credits`, of equal prices the largest: with volume tiers the first of a tier can
+ * cost less than a smaller one. Null: so many cannot be bought at once.
+ */
+export function cheapestAmount(amount: CustomAmount, credits: bigint): Pack | null {
+  const least = credits > amount.min ? credits : amount.min;
+  const [cheapest] = [least, ...edges(amount)]
+    .filter((count) => count >= least && count <= amount.max)
+    .map((count) => packOfAmount(amount, count))
+    .toSorted((a, b) => compareMoney(a.price, b.price) || Number(b.credits - a.credits));
+  return cheapest ?? null;
+}
 
 /** Why some number of credits from the minimum to the maximum could not be paid; null: all can. */
 export function findAmountError(amount: CustomAmount): string | null {

@@ -1,5 +1,7 @@
-/** Which packs would cover a shortfall, at what price, and when their credits expire. */
+/** Which packs and custom amounts would cover a shortfall, at what price, and when their credits expire. */
+
 import { findCurrency } from './currencies.ts';
+import { type CustomAmount, cheapestAmount } from './custom-amount.ts';
 import { compareMoney, multiplyMoney } from './money.ts';
 import type { Money, Pack, Validity } from './plan.ts';
 import { toProviderAmount } from './provider-amount.ts';
@@ -9,20 +11,37 @@ export type PackOffer = {
   readonly pack: Pack;
   readonly quantity: bigint;
   readonly price: Money;
+  /** Of a custom amount: how many credits to buy, which are those of the pack. Null: it is a pack. */
+  readonly credits: bigint | null;
+};
+
+/** What is sold to an account. */
+export type Sold = {
+  readonly packs: readonly Pack[];
+  readonly customAmounts: readonly CustomAmount[];
 };
 
 /**
- * For each pack, the smallest number of it that covers `shortfall` credits. Best first: by currency code,
- * then by price, then the most credits first, then in the order given. Empty if the shortfall is 0 or less.
+ * For each pack, the smallest number of it that covers `shortfall` credits; for each custom amount, the cheapest number of
+ * credits that does, where one purchase can have so many. Best first: by currency code, then by price, then the most
+ * credits first, then in the order given, packs first. Empty if the shortfall is 0 or less.
  */
-export function coveringPacks(packs: readonly Pack[], shortfall: bigint): readonly PackOffer[] {
+export function coveringOffers(
+  { packs, customAmounts }: Sold,
+  shortfall: bigint,
+): readonly PackOffer[] {
   if (shortfall <= 0n) return [];
-  return packs
-    .map((pack) => {
-      const quantity = (shortfall + pack.credits - 1n) / pack.credits;
-      return { pack, quantity, price: multiplyMoney(pack.price, quantity) };
-    })
-    .toSorted((a, b) => compareMoney(a.price, b.price) || compareCredits(b, a));
+  const ofPacks = packs.map((pack) => {
+    const quantity = (shortfall + pack.credits - 1n) / pack.credits;
+    return { pack, quantity, price: multiplyMoney(pack.price, quantity), credits: null };
+  });
+  const ofAmounts = customAmounts.flatMap((amount) => {
+    const pack = cheapestAmount(amount, shortfall);
+    return pack ? [{ pack, quantity: 1n, price: pack.price, credits: pack.credits }] : [];
+  });
+  return [...ofPacks, ...ofAmounts].toSorted(
+    (a, b) => compareMoney(a.price, b.price) || compareCredits(b, a),
+  );
 }
 
 function compareCredits(a: PackOffer, b: PackOffer): number {

@@ -3,7 +3,7 @@ import type { Archive } from '../archive/archive.ts';
 import { entryOf } from '../archive/entry-row.ts';
 import { type FileRow, uuidBytes } from '../archive/parquet-columns.ts';
 import { reservationFromEntries } from '../ledger/ended-reservation.ts';
-import { heldCredits, type Reservation, type ReservationState } from '../ledger/reservation.ts';
+import { asOf, type Reservation, type ReservationState } from '../ledger/reservation.ts';
 import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -78,7 +78,7 @@ async function findStored(
       caller,
     ],
   );
-  const found = rows.map((row) => expiredAt(reservations.read(row), now));
+  const found = rows.map((row) => asOf(reservations.read(row), now));
   return toPage(found, limit, 0n);
 }
 
@@ -164,7 +164,7 @@ async function findByIds(
   const keys = ids.map((key) => ({ accountId, key }));
   const stored = await loadReservations(em, keys);
   const known = new Map<string, Reservation>(
-    stored.map((row) => [row.reservationId, expiredAt(row, now)]),
+    stored.map((row) => [row.reservationId, asOf(row, now)]),
   );
   const missing = () => keys.filter(({ key }) => !known.has(key));
   for (const ended of await loadEndedReservations(em, missing()))
@@ -188,16 +188,4 @@ async function findArchived(
   return [...Map.groupBy(entries, ({ reservationId }) => reservationId).values()].flatMap((of) =>
     of[0]?.kind === 'RESERVE' ? [reservationFromEntries(of)] : [],
   );
-}
-
-/** An active reservation past its expiry is stored as EXPIRED only once a unit of work meets it. */
-function expiredAt(reservation: Reservation, now: number): Reservation {
-  if (reservation.state !== 'ACTIVE' || reservation.expiresAt > now) return reservation;
-  return {
-    ...reservation,
-    state: 'EXPIRED',
-    returned: reservation.returned + heldCredits(reservation),
-    allocations: [],
-    endedAt: reservation.expiresAt,
-  };
 }

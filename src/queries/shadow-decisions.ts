@@ -1,6 +1,6 @@
 /** What was decided in shadow mode, by account, the oldest first. */
 
-import type { Reservation } from '../ledger/reservation.ts';
+import { asOf, type Reservation } from '../ledger/reservation.ts';
 import { fromMillis } from '../pg/millis.ts';
 import type { Em } from '../pg/orm.ts';
 import { query } from '../pg/query.ts';
@@ -52,11 +52,12 @@ export async function findShadowDecisions(
   return rows.map(shadowDecisions.read);
 }
 
-/** A job that was reserved in shadow mode; null: there is none. */
+/** A job that was reserved in shadow mode, as it is at `now`; null: there is none. */
 export async function findShadowReservation(
   em: Em,
   accountId: string,
   reservationId: string,
+  now: number,
 ): Promise<Reservation | null> {
   const [row] = await query<Row>(
     em,
@@ -64,5 +65,5 @@ export async function findShadowReservation(
      where account_id = $1 and reservation_id = $2::uuid`,
     [accountId, reservationId],
   );
-  return row ? shadowReservations.read(row) : null;
+  return row ? asOf(shadowReservations.read(row), now) : null;
 }

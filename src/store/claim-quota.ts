@@ -21,7 +21,7 @@ export async function claimQuota(
       `insert into caller_quotas as quota (caller, day, credits) values ($1, $2, $3)
        on conflict (caller) do update set day = excluded.day,
          credits = excluded.credits + case when quota.day = excluded.day then quota.credits else 0 end
-       where quota.day < excluded.day or (quota.day = excluded.day and quota.credits + excluded.credits <= $4)
+       where quota.day < excluded.day or (quota.day = excluded.day and quota.credits <= $4 - excluded.credits)
        returning credits`,
       [caller, day, credits, limit],
     );

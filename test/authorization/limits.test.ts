@@ -13,6 +13,7 @@ const RULES = `
   - { id: header:call, ${ROLES}, credits: { per_call: 10 } }
   - { id: header:account, ${ROLES}, credits: { per_account_and_day: 100 } }
   - { id: header:day, ${ROLES}, credits: { per_day: 100 } }
+  - { id: header:most, ${ROLES}, credits: { per_day: 9200000000000000000 } }
   - { id: header:other, ${ROLES}, credits: { per_account_and_day: 100, per_day: 100 } }
   - { id: header:narrow, ${ROLES}, credits: { per_day: 100 }, operations: [image.*] }`;
 
@@ -250,6 +251,17 @@ describe('credits of a day', () => {
         'select caller, credits::int as credits from caller_quotas',
       );
       expect(rows).toEqual([{ caller: 'day', credits: 100 }]);
+    });
+
+    test('are as exact where the sum would be more than an int64', async () => {
+      const half = 5_000_000_000_000_000_000n;
+      const accounts = await Promise.all([0, 1].map(() => first.open('verts')));
+      await grant(0, accounts[0] ?? '', half, 'most');
+      const error = await errorOf(grant(1, accounts[1] ?? '', half, 'most'));
+      expect(error).toMatchObject({
+        reason: 'CALLER_LIMIT_REACHED',
+        metadata: { limit: 'credits_per_day', used: `${half}`, asked: `${half}` },
+      });
     });
 
     test('count grants and refunds together, and neither failures nor replays', async () => {

@@ -187,6 +187,19 @@ describe('an allocation that fails', () => {
     expect(failure.withCustomPacks([])).toBe(failure);
   });
 
+  test('offers no pack of the account whose id names a custom amount of the plan', () => {
+    const rates = {
+      mode: 'graduated' as const,
+      ...{ currency: 'USD', tiers: [{ upTo: null, unitPrice: '0.5' }] },
+    };
+    const credits = { packId: 'ours', title: 'credit', min: 1n, max: 99n, rates, validity: null };
+    const ofPlan = plan({}, [], [credits]);
+    const failure = allocate(book([], { plan: ofPlan }), 80n);
+    if (!(failure instanceof PackFailure)) return expect.fail('it did not fail');
+    const { metadata } = failure.withCustomPacks([pack('ours', 80n, '1.00')]);
+    expect(metadata).toMatchObject({ best_credits: '80', best_price: '40.00 USD' });
+  });
+
   test('is on the plan it was decided on, whatever the account moves to before it is answered', () => {
     const overage = { limit: 10n, rates: null };
     const postpaid = book([], { plan: plan({ overage }, [pack('large', 100n, '12.00')]) });

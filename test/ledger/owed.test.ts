@@ -380,6 +380,24 @@ describe('used credits of a purchase whose money was taken back', () => {
     });
   });
 
+  test('are owed as far as an account can owe, and the rest is unrecovered alone', () => {
+    const third = 3_000_000_000_000_000_000n;
+    const store = new AccountStore(plan({}, [pack('huge', third, '10.00')]), at('0s'));
+    const ids = ['p1', 'p2', 'p3', 'p4'];
+    store.run(at('0s'), open());
+    for (const id of ids) {
+      store.run(at('0s'), checkout('huge'));
+      store.run(at('1s'), syncPurchase(id, 0, paid()));
+      store.run(at('1s'), charge(third));
+    }
+    for (const id of ids) store.run(at('2s'), syncPurchase(id, 1, paid(0n, 'OPEN')));
+    expect(store.account.owed).toBe(3n * third);
+    expect(store.purchases[3]).toMatchObject({ creditsUnrecovered: third, creditsOwed: 0n });
+    for (const id of ids) store.run(at('3s'), syncPurchase(id, 2, paid(0n, 'WON')));
+    expect(store.account.owed).toBe(0n);
+    for (const { creditsOwed } of store.purchases) expect(creditsOwed).toBe(0n);
+  });
+
   test('do not include those of a grant that has expired', () => {
     const store = new AccountStore(plan({}, PACKS), at('0s'));
     store.run(at('0s'), open());

@@ -1,7 +1,13 @@
 /** Credits in a number that the buyer chooses: their price, and what a plan file may say of it. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CustomAmount, priceOfAmount } from '../../src/pricing/custom-amount.ts';
+import {
+  type CustomAmount,
+  cheapestAmount,
+  priceOfAmount,
+} from '../../src/pricing/custom-amount.ts';
+import { compareMoney } from '../../src/pricing/money.ts';
+import { coveringOffers } from '../../src/pricing/packs.ts';
 import { planTermsFromJson, planTermsToJson } from '../../src/pricing/plan-file/plan-json.ts';
 import { toProviderAmount } from '../../src/pricing/provider-amount.ts';
 import { EVERYTHING, errorsIn, planIn } from './fixtures.ts';
@@ -59,6 +65,61 @@ describe('the price', () => {
         if (mode === 'graduated') expect(next! >= here!).toBe(true);
       }),
     );
+  });
+});
+
+describe('the cheapest that covers', () => {
+  test.each([
+    ['graduated', 1n, 100n, '2.00'],
+    ['graduated', 150n, 150n, '3.00'],
+    ['graduated', 100_000n, 100_000n, '1284.50'],
+    ['volume', 700n, 700n, '14.00'],
+    ['volume', 900n, 1_001n, '15.52'],
+    ['volume', 9_000n, 10_001n, '125.01'],
+  ] as const)('%s, %d credits: %d for %s', (mode, credits, bought, price) => {
+    expect(cheapestAmount(amount({ mode }), credits)).toMatchObject({
+      packId: 'credits',
+      credits: bought,
+      price: { currency: 'USD', amount: price },
+    });
+  });
+
+  test('is none where one purchase cannot have so many', () => {
+    expect(cheapestAmount(amount(), 100_001n)).toBeNull();
+  });
+
+  test('is no dearer than any other number that covers', () => {
+    const tiers = [
+      { upTo: 40n, unitPrice: '0.03' },
+      { upTo: 90n, unitPrice: '0.02' },
+      { upTo: null, unitPrice: '0.011' },
+    ];
+    const modes = fc.constantFrom('graduated' as const, 'volume' as const);
+    fc.assert(
+      fc.property(modes, fc.bigInt(1n, 130n), (mode, credits) => {
+        const small = { ...amount({ mode, tiers }), min: 25n, max: 120n };
+        const covering = Array.from({ length: 96 }, (_, index) => BigInt(25 + index))
+          .filter((count) => count >= credits)
+          .map((count) => priceOfAmount(small, count))
+          .toSorted(compareMoney);
+        expect(cheapestAmount(small, credits)?.price).toEqual(covering[0]);
+      }),
+    );
+  });
+
+  test('stands among the packs by its price', () => {
+    const pack = (packId: string, credits: bigint, price: string) => ({
+      ...{ packId, title: packId, credits, price: { currency: 'USD', amount: price } },
+      validity: null,
+    });
+    const packs = [pack('small', 100n, '2.50'), pack('large', 1_000n, '15.00')];
+    const offered = (shortfall: bigint) =>
+      coveringOffers({ packs, customAmounts: [amount()] }, shortfall).map(
+        ({ pack: { packId }, quantity, price, credits }) =>
+          `${credits ?? quantity} ${packId} ${price.amount}`,
+      );
+    expect(offered(120n)).toEqual(['120 credits 2.40', '2 small 5.00', '1 large 15.00']);
+    expect(offered(800n)).toEqual(['1 large 15.00', '800 credits 16.00', '8 small 20.00']);
   });
 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compareMoney, multiplyMoney, parseMoney } from '../../src/pricing/money.ts';
-import { coveringPacks, expiryOf } from '../../src/pricing/packs.ts';
+import { coveringOffers, expiryOf } from '../../src/pricing/packs.ts';
 import type { Pack } from '../../src/pricing/plan.ts';
 import { deployedPlan } from './fixtures.ts';
 
@@ -68,20 +68,20 @@ describe('the packs that cover a shortfall', () => {
       ],
     ],
   ])('of %s page credits are, cheapest first', (shortfall, cheapest) => {
-    const offers = coveringPacks(deployedPlan('perfectparser').packs, shortfall);
+    const offers = coveringOffers(deployedPlan('perfectparser'), shortfall);
     const rows = offers.map(({ pack: of, quantity, price }) => [of.packId, quantity, price.amount]);
     expect(offers).toHaveLength(8);
     expect(rows.slice(0, 3)).toEqual(cheapest);
   });
 
   test.each([0n, -1n])('are none for a shortfall of %s', (shortfall) => {
-    expect(coveringPacks(deployedPlan('verts').packs, shortfall)).toEqual([]);
+    expect(coveringOffers(deployedPlan('verts'), shortfall)).toEqual([]);
   });
 
   test('are the smallest sufficient number of each, sorted by price', () => {
     fc.assert(
       fc.property(fc.array(anyPack), fc.bigInt(1n, 10_000_000n), (packs, shortfall) => {
-        const offers = coveringPacks(packs, shortfall);
+        const offers = coveringOffers({ packs, customAmounts: [] }, shortfall);
         expect(offers).toHaveLength(packs.length);
         for (const [index, { pack: of, quantity, price }] of offers.entries()) {
           expect(of.credits * quantity).toBeGreaterThanOrEqual(shortfall);
@@ -101,7 +101,7 @@ describe('the packs that cover a shortfall', () => {
       pack('yen', 10n, '1', 'JPY'),
       pack('euros', 10n, '900.00', 'EUR'),
     ];
-    const ids = coveringPacks(packs, 5n).map((offer) => offer.pack.packId);
+    const ids = coveringOffers({ packs, customAmounts: [] }, 5n).map((offer) => offer.pack.packId);
     expect(ids).toEqual(['euros', 'yen', 'more', 'dollars', 'same']);
   });
 });

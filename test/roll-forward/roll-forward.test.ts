@@ -34,7 +34,7 @@ let scrip: TestService;
 /** Each test has a plan of its own, so that its rows are its own. */
 let planId: string;
 let plans = 0;
-const PLANS = Array.from({ length: 16 }, (_, index) => planNamed(`plan-${index + 1}`));
+const PLANS = Array.from({ length: 20 }, (_, index) => planNamed(`plan-${index + 1}`));
 
 beforeAll(async () => {
   scrip = await startTestService({ plans: PLANS, frozenAt: MAY });
@@ -229,6 +229,25 @@ describe('an account that moves to another plan', () => {
       'PAID USD: opening 3 1.00, moved -2 -0.67, closing 1 0.33',
     ]);
   });
+});
+
+test('more credits than an int64 has are stated as the largest, and what is lost as its negative', async () => {
+  scrip.setNow(MAY);
+  const accountIds = [await open()];
+  accountIds.push(await scrip.open(planId));
+  const before = planId;
+  planId = `plan-${++plans}`;
+  for (const accountId of accountIds) {
+    await grant(scrip, accountId, 9_000_000_000_000_000_000n);
+    await scrip.accounts.moveAccount({ ...named(accountId), planId, reason: 'it grew' });
+  }
+  const largest = 9_223_372_036_854_775_807n;
+  expect((await rollForward('2031-05', before)).rows).toMatchObject([
+    { issued: { credits: largest }, moved: { credits: -largest }, closing: { credits: 0n } },
+  ]);
+  expect((await rollForward('2031-05', planId)).rows).toMatchObject([
+    { moved: { credits: largest }, closing: { credits: largest } },
+  ]);
 });
 
 test('the closing figures of a plan are the balances of its accounts', async () => {

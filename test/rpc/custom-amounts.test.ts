@@ -151,6 +151,42 @@ describe('A custom amount', () => {
   });
 });
 
+describe('a refusal', () => {
+  const charge = (accountId: string, credits: bigint) =>
+    scrip.billing.charge({ accountId, requestId: requestId(), credits });
+
+  test('offers the cheapest that covers, which can be bought as it says', async () => {
+    const accountId = await open();
+    const error = await errorOf(charge(accountId, 120n));
+    expect(error.message).toMatch(
+      /: 120 are missing; the best offer is 120 credits of custom amount credits for 2.40 USD$/,
+    );
+    expect(error.metadata).toEqual({
+      ...{ required: '120', available: '0', shortfall: '120' },
+      ...{ best_pack: 'credits', best_credits: '120', best_quantity: '1', best_price: '2.40 USD' },
+    });
+    const offers = defined(error.insufficientCredits?.offers);
+    expect(offers).toMatchObject([
+      {
+        pack: { packId: 'credits', title: '120 × credit', credits: 120n, price: usd('2.40') },
+        ...{ quantity: 1n, price: usd('2.40'), credits: 120n },
+      },
+      { pack: { packId: 'starter' }, quantity: 2n, price: usd('20.00'), credits: undefined },
+    ]);
+    const usages = { items: [{ operation: 'page.read', count: 120n }] };
+    expect((await scrip.billing.estimate({ accountId, usages })).packs).toEqual(offers);
+    const [{ pack, credits } = {}] = offers;
+    await buy(accountId, { packId: pack?.packId, credits });
+    expect((await charge(accountId, 120n)).balance?.available).toBe(0n);
+  });
+
+  test('offers none of it where one purchase cannot have so many', async () => {
+    const error = await errorOf(charge(await open(), 100_001n));
+    expect(error.metadata).toMatchObject({ best_pack: 'starter', best_quantity: '1001' });
+    expect(error.metadata).not.toHaveProperty('best_credits');
+  });
+});
+
 describe('EstimatePurchase', () => {
   test('tells the price of several packs, also of those offered to one account', async () => {
     const accountId = await open();

@@ -9,6 +9,7 @@ import { buyByCheckout, purchaseNow } from '../payments/given.ts';
 import { deliver, StripeFake } from '../payments/stripe-fake.ts';
 import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
+import { errorOf } from '../rpc-error.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 
 const plan = (planId: string, terms: string) =>
@@ -227,6 +228,19 @@ describe('A dispute of a purchase that was used', () => {
     const { grants } = await scrip.accounts.listGrants({ accountId });
     expect(grants[0]).toMatchObject({ amount: 50n, sourceReference: '0' });
   });
+});
+
+test('Estimate and a refusal offer packs that pay what is owed first as well', async () => {
+  const accountId = await openWithCredits(scrip, 10n, 'pays');
+  await take(accountId, 120n);
+  const usages = { items: [{ operation: 'page.read', count: 1n }] };
+  const { packs, shortfall } = await scrip.billing.estimate({ accountId, usages });
+  expect(shortfall).toBe(1n);
+  expect(packs).toMatchObject([{ pack: { packId: 'starter' }, quantity: 2n }]);
+  const refused = await errorOf(
+    scrip.billing.charge({ accountId, requestId: requestId(), usages }),
+  );
+  expect(refused.insufficientCredits?.offers).toEqual(packs);
 });
 
 test('statements are exported with what is owed on lines of its own, without an amount', async () => {

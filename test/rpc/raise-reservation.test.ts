@@ -12,6 +12,7 @@ import {
   balanceOf,
   defined,
   entriesOf,
+  grant,
   MINUTE,
   newestEntry,
   openWithCredits,
@@ -271,5 +272,33 @@ describe('a long job', () => {
       all: true,
     });
     expect(commit).toMatchObject({ committed: 50n, reservation: { late: true, credits: 50n } });
+  });
+});
+
+test('one job reserves and commits no more than an int64, however often it is paid', async () => {
+  const most = 9_000_000_000_000_000_000n;
+  const room = 9_223_372_036_854_775_807n - most;
+  const accountId = await openWithCredits(scrip, most, 'prepaid');
+  const { reservation } = await scrip.billing.reserve({
+    ...withRequestId(accountId),
+    ...{ credits: most, overCommitPolicy: OverCommitPolicy.DRAW },
+  });
+  const { reservationId } = defined(reservation);
+  const commit = (credits: bigint, final = false) =>
+    scrip.billing.commit({ ...withRequestId(accountId), reservationId, credits, final });
+  await commit(most);
+  await grant(scrip, accountId, most);
+  expect(await errorOf(raise(accountId, reservationId, { credits: room + 1n }))).toMatchObject({
+    code: status.INVALID_ARGUMENT,
+    reason: 'INVALID_FIELD',
+    metadata: { field: 'credits', allowed: `${room}` },
+  });
+  expect(await errorOf(commit(room + 1n))).toMatchObject({
+    reason: 'EXCEEDS_RESERVATION',
+    metadata: { asked: `${room + 1n}`, allowed: `${room}` },
+  });
+  await raise(accountId, reservationId, { credits: room });
+  expect((await commit(room, true)).reservation).toMatchObject({
+    ...{ credits: most + room, committed: most + room },
   });
 });

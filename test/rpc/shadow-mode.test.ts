@@ -283,6 +283,27 @@ describe('work in shadow mode', () => {
     expect((await errorOf(late)).reason).toBe('RESERVATION_EXPIRED');
   });
 
+  test('a job whose time is over is expired before that is written', async () => {
+    const accountId = await shadowed(10n);
+    const reservationId = await reserveCredits(scrip, accountId, 6n);
+    await scrip.billing.commit({
+      ...{ accountId, requestId: requestId(), reservationId },
+      ...{ credits: 2n, final: false },
+    });
+    cluster.advance(48 * HOUR);
+    const seen = async () =>
+      (await other.billing.getReservation({ accountId, reservationId })).reservation;
+    const before = defined(await seen());
+    expect(before).toMatchObject({
+      ...{ state: Reservation_State.EXPIRED, endedAt: before.expiresAt },
+      ...{ held: 0n, committed: 2n, returned: 4n, allocations: [] },
+    });
+    expect(await decided(accountId)).toHaveLength(2);
+    await charge(accountId, 1n);
+    expect(await decided(accountId)).toHaveLength(4);
+    expect(await seen()).toEqual(before);
+  });
+
   test('the balance in an answer counts what all jobs hold, real ones as well', async () => {
     const accountId = await openWithCredits(scrip, 100n);
     await reserveCredits(scrip, accountId, 30n);
@@ -422,6 +443,76 @@ describe('work in shadow mode', () => {
     expect(ofFirst?.refusalMetadata).toEqual(
       mapOf({ index: '1', refusal: 'INSUFFICIENT_CREDITS' }),
     );
+  });
+
+  test('a commit in an atomic Batch of which another would have been refused ends its job', async () => {
+    const accountId = await shadowed(10n);
+    const id = () => ({ accountId, requestId: requestId() });
+    const reservationId = await reserveCredits(scrip, accountId, 6n);
+    const { results } = await scrip.billing.batch({
+      mutations: [
+        { mutation: { $case: 'commit', value: { ...id(), reservationId, credits: 5n } } },
+        { mutation: { $case: 'charge', value: { ...id(), credits: 7n } } },
+      ],
+      atomic: true,
+    });
+    const [committed] = results;
+    if (committed?.result?.$case !== 'commit') throw new Error('not committed');
+    expect(committed.result.value).toMatchObject({ committed: 5n, entrySeq: FIRST + 1n });
+    expect(await decided(accountId)).toEqual([
+      'RESERVE 6 left 4',
+      'COMMIT 5 refused BATCH_REFUSED left 5',
+      'CHARGE 7 refused INSUFFICIENT_CREDITS left 5',
+    ]);
+  });
+
+  test('a refund gives back the same in the unit of work of its commit and in a later one', async () => {
+    const labels = mapOf({ user: 'ann' });
+    const decidedAfter = async (inOne: boolean) => {
+      const accountId = await shadowed(100n);
+      const id = () => ({ accountId, requestId: requestId() });
+      await scrip.accounts.setBudget({
+        ...id(),
+        reason: 'a cap',
+        budget: {
+          ...{ budgetId: 'all', dimension: { $case: 'label', value: 'user' }, value: undefined },
+          ...{ credits: 10n, period: BudgetPeriod.DAY },
+          ...{ enforcement: BudgetEnforcement.HARD, exceptions: [] },
+        },
+      });
+      const charged = async (credits: bigint) => {
+        await scrip.billing.charge({ ...id(), credits, labels });
+      };
+      const commitAndRefund = async (reserved: bigint) => {
+        const { reservation, entrySeq } = await scrip.billing.reserve({
+          ...{ ...id(), credits: reserved, labels },
+        });
+        const { reservationId } = defined(reservation);
+        const commit = { ...id(), reservationId, all: true };
+        const refund = { ...id(), seq: entrySeq + 1n, all: true, reason: 'a test' };
+        const mutations = [
+          { mutation: { $case: 'commit' as const, value: commit } },
+          { mutation: { $case: 'refund' as const, value: refund } },
+        ];
+        if (inOne) await scrip.billing.batch({ mutations, atomic: true });
+        else for (const one of mutations) await scrip.billing.batch({ mutations: [one] });
+      };
+      await charged(8n);
+      await commitAndRefund(5n); // beyond the budget
+      await charged(5n);
+      await commitAndRefund(2n);
+      await charged(2n);
+      return await decided(accountId);
+    };
+    const inTwo = await decidedAfter(false);
+    expect(inTwo).toEqual([
+      'CHARGE 8 left 92',
+      ...['RESERVE 5 refused BUDGET_EXCEEDED left 92', 'COMMIT 5 left 92', 'REFUND 5 left 92'],
+      'CHARGE 5 refused BUDGET_EXCEEDED left 92',
+      ...['RESERVE 2 left 90', 'COMMIT 2 left 90', 'REFUND 2 left 92'],
+      'CHARGE 2 left 90',
+    ]);
+    expect(await decidedAfter(true)).toEqual(inTwo);
   });
 
   test('a budget that is set in the batch of its first work counts that work', async () => {

@@ -1,6 +1,7 @@
 /** An account that changes its postpaid plan, and leaves it or is closed, before the month of before has a statement. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { verify } from '../../src/verify/verify.ts';
+import { execute } from '../postgres.ts';
 import { planIn } from '../pricing/fixtures.ts';
 import { plansOfDeploy, requestId, startTestService, type TestService } from '../service.ts';
 
@@ -50,7 +51,7 @@ test.each([
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
 });
 
-test('one that comes to a plan and leaves it in one Batch, before the month of before is closed, is billed by it', async () => {
+test('one that comes to a plan at the turn of a month and leaves it in the same Batch is billed by it', async () => {
   scrip.setNow(Date.UTC(2031, 0, 10));
   const accountId = await scrip.open('dear');
   await scrip.billing.charge({ ...request(accountId), credits: 10n });
@@ -78,4 +79,50 @@ test('one that comes to a plan and leaves it in one Batch, before the month of b
     { month: '2031-01', planId: 'dear' },
   ]);
   expect(await verify(scrip.databaseUrl)).toMatchObject({ ok: true });
+});
+
+describe.each([
+  ['alone', null],
+  ['in a Batch', false],
+  ['in an atomic Batch', true],
+])('%s', (_, atomic) => {
+  const leaving = {
+    moveAccount: (accountId: string) => ({
+      $case: 'moveAccount' as const,
+      value: { ...request(accountId), planId: 'cheap', reason: 'a test' },
+    }),
+    closeAccount: (accountId: string) => ({
+      $case: 'closeAccount' as const,
+      value: request(accountId),
+    }),
+  };
+  const leave = async (accountId: string, how: keyof typeof leaving) => {
+    const mutation = leaving[how](accountId);
+    if (atomic !== null) {
+      const { results } = await scrip.billing.batch({ mutations: [{ mutation }], atomic });
+      expect(results.map(({ result }) => result?.$case)).toEqual([how]);
+    } else if (mutation.$case === 'moveAccount') await scrip.accounts.moveAccount(mutation.value);
+    else await scrip.accounts.closeAccount(mutation.value);
+  };
+
+  test.each(['moveAccount', 'closeAccount'] as const)(
+    '%s closes what is due first',
+    async (how) => {
+      scrip.setNow(Date.UTC(2031, 3, 10));
+      const accountId = await scrip.open('dear');
+      await scrip.billing.charge({ ...request(accountId), credits: 10n });
+      scrip.setNow(Date.UTC(2031, 5, 1, 0, 0, 1));
+      await leave(accountId, how);
+      // ListStatements closes what is due.
+      const stored = await execute(
+        scrip.databaseUrl,
+        'select month, plan_id from statements where account_id = $1 order by month',
+        [accountId],
+      );
+      expect(stored).toEqual([
+        { month: '2031-04', plan_id: 'dear' },
+        { month: '2031-05', plan_id: 'dear' },
+      ]);
+    },
+  );
 });

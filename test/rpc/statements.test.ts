@@ -3,7 +3,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Grant_Category } from '../../src/gen/billing/v1/ledger.ts';
 import { OverageRates_Mode } from '../../src/gen/billing/v1/pricing.ts';
-import type { Statement } from '../../src/gen/billing/v1/statement_service.ts';
+import {
+  ExportStatementsRequest_Format,
+  type Statement,
+} from '../../src/gen/billing/v1/statement_service.ts';
 import { mapOf } from '../../src/map-of.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { balanceOf, defined, grant } from '../accounts.ts';
@@ -418,4 +421,37 @@ describe('requests', () => {
     const forged = { accountId, pageToken: 'e30' };
     expect((await errorOf(scrip.statements.listStatements(forged))).fields).toEqual(['page_token']);
   });
+});
+
+test('more credits in a month than an int64 has are stated as the largest, and exactly in CSV', async () => {
+  const month = '2037-05';
+  scrip.setNow(day(2037, 5, 10));
+  const accountId = await scrip.open('counted');
+  const most = 9_000_000_000_000_000_000n;
+  for (const more of [0n, 1n]) {
+    await grant(scrip, accountId, most);
+    const id = withRequestId(accountId);
+    const { entrySeq: seq } = await scrip.billing.charge({ ...id, credits: most + more });
+    await scrip.billing.refund({
+      ...{ ...withRequestId(accountId), seq, credits: 1n, reason: 'a test' },
+    });
+    await scrip.billing.charge({ ...withRequestId(accountId), credits: 1n });
+  }
+  const largest = 9_223_372_036_854_775_807n;
+  const expected = {
+    usage: [{ operation: '', count: 0n, credits: largest, refunded: 2n }],
+    creditsUsed: [{ category: Grant_Category.PAID, credits: largest }],
+    overage: 1n,
+  };
+  expect(await statementOf(accountId, month)).toMatchObject(expected);
+  scrip.setNow(day(2037, 6, 10));
+  await charge(accountId, 'job.one');
+  expect(await closedStatements(accountId)).toMatchObject([{ month, ...expected }]);
+  const csv: Uint8Array[] = [];
+  for await (const { content } of scrip.statements.exportStatements({
+    ...{ of: { $case: 'accountId', value: accountId }, fromMonth: month },
+    format: ExportStatementsRequest_Format.CSV,
+  }))
+    csv.push(content);
+  expect(Buffer.concat(csv).toString()).toContain('credits,PAID,,18000000000000000000,');
 });

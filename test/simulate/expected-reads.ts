@@ -128,12 +128,13 @@ function estimate(
   };
 }
 
-/** For each pack as many as cover the shortfall: the cheapest first, then the one with the most credits. */
+/** For each pack as many as cover the shortfall and what is owed first: the cheapest first, then the one with the most credits. */
 export function offersFor(state: AccountState, shortfall: bigint): readonly PackOffer[] {
   if (shortfall === 0n) return [];
   const offers = buyable(state).map(({ pack }) => {
     const size = BigInt(pack.credits);
-    const quantity = (shortfall + size - 1n) / size;
+    const missing = shortfall + (state.plan.payOwed ? state.owed : 0n);
+    const quantity = (missing + size - 1n) / size;
     const amount = cents(toNanos(pack.price) * quantity);
     return { pack: packMessage(pack), quantity, price: { currency: 'USD', amount } };
   });

@@ -4,6 +4,7 @@
  */
 import { Failure } from '../../failure.ts';
 import { min } from '../../min.ts';
+import { MAX_CREDITS } from '../../pricing/plan.ts';
 import {
   type Allocation,
   mergeInBurnOrder,
@@ -60,7 +61,9 @@ export function commit(book: Book, command: Commit, origin: Origin) {
       ? allocateLateCommit(book, reservation, amount)
       : allocateCommit(book, reservation, amount, command.final);
   if (allocation instanceof Failure) return allocation;
-  const tooMuch = checkOwedLimit(book, reservation, amount, allocation);
+  const tooMuch =
+    checkOwedLimit(book, reservation, amount, allocation) ??
+    checkCommittedLimit(reservation, amount, allocation);
   if (tooMuch) return tooMuch;
   const beyond = beyondReserved(reservation, allocation);
   const overLimit = checkCallerLimits(book, beyond);
@@ -92,6 +95,17 @@ function checkOwedLimit(
   if (last?.grantId !== OWED || account.owed + last.credits <= ACCOUNT_CREDITS_MAX) return null;
   const above = account.owed + last.credits - ACCOUNT_CREDITS_MAX;
   return exceedsReservation(reservation, credits, credits - above);
+}
+
+/** What one job has committed is int64, however often its account is granted more. */
+function checkCommittedLimit(
+  reservation: Reservation,
+  { credits }: PricedAmount,
+  { fromHeld, fromAvailable }: CommitAllocation,
+): Failure | null {
+  const room = MAX_CREDITS - reservation.committed;
+  if (credits <= room || totalCredits(fromHeld) + totalCredits(fromAvailable) <= room) return null;
+  return exceedsReservation(reservation, credits, room);
 }
 
 /** What the reservation set aside and is not committed yet. */

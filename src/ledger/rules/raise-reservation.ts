@@ -1,5 +1,6 @@
 /** RaiseReservation: sets more credits aside for a job that is larger than expected. */
 import { Failure } from '../../failure.ts';
+import { MAX_CREDITS } from '../../pricing/plan.ts';
 import { allocate, includesLimitedGrant } from '../allocation/allocate.ts';
 import { checkLateRaise } from '../allocation/allocate-late.ts';
 import { mergeInBurnOrder } from '../allocation/allocation.ts';
@@ -9,10 +10,10 @@ import { applyCounts, planCounts } from '../budget-counts.ts';
 import { addedBy, addShares } from '../budgeted-operations.ts';
 import { checkCallerLimits } from '../caller-limits.ts';
 import type { Origin } from '../entry.ts';
-import { reservationEnded, reservationNotFound } from '../failures.ts';
+import { invalidField, reservationEnded, reservationNotFound } from '../failures.ts';
 import { toMoves } from '../moves.ts';
 import { priceAmount, type RequestedAmount } from '../requested-amount.ts';
-import { entryFields, jobOf } from '../reservation.ts';
+import { entryFields, jobOf, type Reservation } from '../reservation.ts';
 import { refuseNewWork } from '../suspension.ts';
 
 export type RaiseReservation = {
@@ -30,6 +31,8 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
   if (refused) return refused;
   const priced = priceAmount(book, command.amount, reservation);
   if (priced instanceof Failure) return priced;
+  const tooMuch = checkReservedLimit(reservation, command, priced.credits);
+  if (tooMuch) return tooMuch;
   const overLimit = checkCallerLimits(book, priced.credits);
   if (overLimit) return overLimit;
   const counts = planCounts(book, jobOf(reservation), addedBy(priced));
@@ -67,4 +70,18 @@ export function raiseReservation(book: Book, command: RaiseReservation, origin: 
     entrySeq: entry.seq,
     lines: priced.lines,
   } as const;
+}
+
+/** What one job has reserved is int64, however often it commits a part and its account is granted more. */
+function checkReservedLimit(
+  { credits }: Reservation,
+  { amount }: RaiseReservation,
+  added: bigint,
+): Failure | null {
+  if (credits + added <= MAX_CREDITS) return null;
+  return invalidField(
+    'usages' in amount ? 'usages' : 'credits',
+    `must leave the reservation at most ${MAX_CREDITS} credits, committed ones included; it has ${credits}`,
+    { allowed: MAX_CREDITS - credits },
+  );
 }

@@ -12,13 +12,14 @@ import { counterName } from '../budget.ts';
 import { type Command, decide } from '../decide.ts';
 import type { Origin, UnsealedEntry } from '../entry.ts';
 import { isSameMonth } from '../periods/period.ts';
-import { type RefundableEntry, toRefundableEntry } from '../refundable.ts';
+import { type RefundableEntry, startOf, toRefundableEntry } from '../refundable.ts';
 import { settle } from '../settle.ts';
 import {
   nameOfRequest,
   type Refusal,
   type Shadow,
   type ShadowDecision,
+  type ShadowRefundable,
   type ShadowReservation,
 } from './shadow.ts';
 import { addMoves, beginAgain, withBudgets } from './shadow-use.ts';
@@ -57,15 +58,19 @@ export function decideInShadow(
   settleShadow(book, shadow, origin);
   const uncounted = isUncounted(shadow, command);
   const restored = splitOfFormer(shadow, command);
-  const limited = simulatedBook(book, shadow, { unlimited: false, uncounted, restored });
-  const first = decide(limited, command, origin);
   const ofBatch = shadow.batchRefusals?.get(nameOfRequest(command.kind, origin.requestId));
-  if (!(first instanceof Failure || ofBatch)) return record(book, shadow, limited, first, null);
-  if (first instanceof Failure && !REFUSALS.has(first.reason)) return first;
-  const unlimited = simulatedBook(book, shadow, { unlimited: true, uncounted: true, restored });
-  const second = decide(unlimited, command, origin);
-  if (second instanceof Failure) return second;
-  return record(book, shadow, unlimited, second, ofBatch ?? toRefusal(first as Failure));
+  const allowed = (refusal: Refusal) => {
+    const unlimited = simulatedBook(book, shadow, { unlimited: true, uncounted: true, restored });
+    const outcome = decide(unlimited, command, origin);
+    if (outcome instanceof Failure) return outcome;
+    return record(book, shadow, unlimited, outcome, refusal);
+  };
+  // A decision that succeeds changes the job that it is about, so it is made once.
+  if (ofBatch) return allowed(ofBatch);
+  const limited = simulatedBook(book, shadow, { unlimited: false, uncounted, restored });
+  const outcome = decide(limited, command, origin);
+  if (!(outcome instanceof Failure)) return record(book, shadow, limited, outcome, null);
+  return REFUSALS.has(outcome.reason) ? allowed(toRefusal(outcome)) : outcome;
 }
 
 export const toRefusal = ({ reason, metadata }: Failure): Refusal => ({
@@ -137,10 +142,18 @@ function take(
     const decision = Object.assign(entry, { refusal, availableAfter });
     shadow.decisions.push(decision);
     if (entry.kind === 'COMMIT' || entry.kind === 'CHARGE')
-      shadow.refundables.set(seq, { ...toRefundableEntry(entry, 0n), isRefused });
+      shadow.refundables.set(seq, toRefundable(shadow, decision));
     if (refunded) refunded.refunded += entry.credits;
     return decision;
   });
+}
+
+/** As `loadShadowRefundables` reads it: what was committed of a job that would have been refused is refused as well. */
+function toRefundable({ reservations }: Shadow, decision: ShadowDecision): ShadowRefundable {
+  const refundable = toRefundableEntry(decision, 0n);
+  const job = reservations.get(decision.reservationId ?? '');
+  if (job) refundable.start = startOf(job);
+  return { ...refundable, isRefused: decision.refusal !== null || (job?.isRefused ?? false) };
 }
 
 /** A refund to a grant that has expired makes no other grant here: nobody could use it later. */

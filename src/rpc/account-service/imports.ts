@@ -21,10 +21,9 @@ import type {
   ImportedSpending,
 } from '../../ledger/import/import-account.ts';
 import { paymentReferenceKey } from '../../ledger/payment-reference.ts';
-import { min } from '../../min.ts';
 import { findCurrency } from '../../pricing/currencies.ts';
 import { parseMoney } from '../../pricing/money.ts';
-import { MAX_CREDITS, type Money } from '../../pricing/plan.ts';
+import type { Money } from '../../pricing/plan.ts';
 import { type ImportSums, sumImportsOf } from '../../queries/import-sums.ts';
 import { mergeImportSums } from '../../queries/merge-import-sums.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -33,6 +32,7 @@ import { readInCell } from '../call/in-cell.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { accountMessage } from '../messages/account.ts';
 import { balanceMessage } from '../messages/balance.ts';
+import { sumMessage } from '../messages/sum.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { parseTimeZone } from './time-zone.ts';
 
@@ -236,10 +236,10 @@ export async function sumImports(
 /** No account has more than an int64 of anything, and many have. */
 const sumsMessage = ({ paid, ...sums }: ImportSums): ImportSumsMessage => ({
   ...sums,
-  granted: min(sums.granted, MAX_CREDITS),
-  spent: min(sums.spent, MAX_CREDITS),
-  spentThisMonth: min(sums.spentThisMonth, MAX_CREDITS),
-  expired: min(sums.expired, MAX_CREDITS),
-  overage: min(sums.overage, MAX_CREDITS),
+  granted: sumMessage(sums.granted),
+  spent: sumMessage(sums.spent),
+  spentThisMonth: sumMessage(sums.spentThisMonth),
+  expired: sumMessage(sums.expired),
+  overage: sumMessage(sums.overage),
   paid: [...paid],
 });

@@ -8,6 +8,7 @@ import {
   WithdrawPackResponse,
 } from '../../gen/billing/v1/account_service.ts';
 import type { Money as MoneyMessage, Pack as PackMessage } from '../../gen/billing/v1/pricing.ts';
+import { buyableCustomPacks } from '../../ledger/custom-pack.ts';
 import { parseMoney } from '../../pricing/money.ts';
 import type { Money, Pack, Validity } from '../../pricing/plan.ts';
 import { findPriceError } from '../../pricing/provider-amount.ts';
@@ -89,13 +90,13 @@ export async function listPacks(
   const book = await loadBook(context, accountId);
   const { packs, customAmounts } = book.plan;
   const customPacks = await context.customPacks.find(accountId);
-  // What the plan got later replaces a custom pack of the same name.
-  const taken = new Set([...packs, ...customAmounts].map(({ packId }) => packId));
-  const sold = customPacks.filter(({ packId }) => !taken.has(packId));
   return {
     packs: [
       ...packs.map((pack) => ({ pack: packMessage(pack), custom: false })),
-      ...sold.map((pack) => ({ pack: packMessage(pack), custom: true })),
+      ...buyableCustomPacks(book.plan, customPacks).map((pack) => ({
+        pack: packMessage(pack),
+        custom: true,
+      })),
     ],
     customAmounts: customAmounts.map(customAmountMessage),
   };

@@ -34,6 +34,7 @@ import { detailsOf, statusCodeOf } from '../call/status.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { charge, refund } from './charges.ts';
 import { Gathering } from './gathering.ts';
+import { closeMonthsLeft, type UnclosedMonths, whyNotLeft } from './months-left.ts';
 import { ObservedMutation } from './observed-mutation.ts';
 import { purchaseMutation } from './purchases.ts';
 import { commit, extendReservation, raiseReservation, release, reserve } from './reservations.ts';
@@ -89,11 +90,12 @@ export async function batch(
   check.throwIfInvalid();
   const limited = context.authorization.admitBatch(call.access, mutations.length);
   if (limited) return limited;
+  const unclosed = await closeMonthsLeft(context, mutations, call);
   const answers = atomic
     ? await serveInCell(context, accountOf(mutations), (cell) =>
-        submitTogether(cell, mutations, call),
+        submitTogether(cell, mutations, call, unclosed),
       )
-    : await submitAll(mutations, (mutation) => answerOne(context, mutation, call, null));
+    : await submitAll(mutations, (mutation) => answerOne(context, mutation, call, null, unclosed));
   return { response: encodeResponse(mutations, answers) };
 }
 
@@ -120,11 +122,12 @@ async function answerOne(
   { mutation, traceparent }: Mutation,
   call: UnaryCall,
   lanes: Taking | null,
+  unclosed: UnclosedMonths,
 ): Promise<Answer> {
   const method = mutation ? methodOf(mutation) : '';
   const observed = new ObservedMutation(context, call.record, method, traceparent);
   const { record } = observed;
-  const answer = await answerTo(context, mutation, { ...call, record }, lanes).catch(
+  const answer = await answerTo(context, mutation, { ...call, record }, lanes, unclosed).catch(
     (error: unknown) => failureOf(error, context, record),
   );
   observed.end(mutation?.value, answer instanceof Failure ? answer : null);
@@ -136,9 +139,12 @@ async function answerTo(
   mutation: Mutation['mutation'],
   call: UnaryCall,
   lanes: Taking | null,
+  unclosed: UnclosedMonths,
 ): Promise<Answer> {
   const prepared = prepare(context, call.access, mutation);
   if (prepared instanceof Failure) return prepared;
+  const notLeft = mutation && whyNotLeft(unclosed, mutation);
+  if (notLeft) return notLeft;
   return await serveInCell(context, prepared.accountId, (cell) =>
     submit(cell, prepared, call, lanes ?? cell.lanes),
   );
@@ -152,6 +158,7 @@ async function submitTogether(
   context: ServiceContext,
   mutations: readonly Mutation[],
   call: UnaryCall,
+  unclosed: UnclosedMonths,
 ): Promise<readonly Answer[]> {
   const gathering = new Gathering(mutations.length, (requests) =>
     context.lanes.submitTogether(requests),
@@ -161,7 +168,7 @@ async function submitTogether(
   for (const [index, mutation] of mutations.entries()) {
     if (slice.isOver) await slice.next();
     const place = gathering.at(index);
-    const answer = answerOne(context, mutation, call, place);
+    const answer = answerOne(context, mutation, call, place, unclosed);
     void answer.then((ended) => ended instanceof Failure && place.refuse(ended));
     answers.push(answer);
     await place.arrived;

@@ -3,10 +3,10 @@ import { Failure } from '../../failure.ts';
 import type { EstimateRequest, EstimateResponse } from '../../gen/billing/v1/billing_service.ts';
 import { previewAllocation } from '../../ledger/allocation/allocate.ts';
 import type { Book } from '../../ledger/book.ts';
-import { buyablePacks } from '../../ledger/custom-pack.ts';
+import { offersFor } from '../../ledger/custom-pack.ts';
 import { rateCardVersionUnknown } from '../../ledger/failures.ts';
+import { creditsOwedFirst } from '../../ledger/owed.ts';
 import { priceAmount } from '../../ledger/requested-amount.ts';
-import { coveringPacks } from '../../pricing/packs.ts';
 import type { Pack } from '../../pricing/plan.ts';
 import type { Usage } from '../../pricing/usage.ts';
 import { FieldChecker } from '../call/field-checker.ts';
@@ -58,7 +58,7 @@ function estimateOn(
   if (priced instanceof Failure) throw priced;
   const { available, shortfall } = previewAllocation(book, priced.credits, priced.lines);
   const offers =
-    shortfall > 0n ? coveringPacks(buyablePacks(book.plan, customPacks), shortfall) : [];
+    shortfall > 0n ? offersFor(book.plan, customPacks, shortfall + creditsOwedFirst(book)) : [];
   return {
     lines: priced.lines.map(pricedUsageMessageWithComponents),
     credits: priced.credits,

@@ -152,14 +152,10 @@ export async function getReservation(
   const accountId = check.accountId(request.accountId);
   const reservationId = check.reservationId(request.reservationId);
   check.throwIfInvalid();
+  const now = context.clock.now();
   const found =
-    (await findReservation(
-      context.em(),
-      context.archive,
-      accountId,
-      reservationId,
-      context.clock.now(),
-    )) ?? (await findShadowReservation(context.em(), accountId, reservationId));
+    (await findReservation(context.em(), context.archive, accountId, reservationId, now)) ??
+    (await findShadowReservation(context.em(), accountId, reservationId, now));
   const owner = ownerOf(access);
   if (!found) {
     await loadBook(context, accountId);

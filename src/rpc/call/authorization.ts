@@ -105,6 +105,11 @@ export class Authorization {
     return allowed instanceof Failure ? this.#denied(allowed) : { ...access, permissions: allowed };
   }
 
+  /** Whether `denyAccount` would let it pass. Nothing is counted as denied. */
+  allows({ identity, permissions }: Access, method: ServedMethod, accountId: string): boolean {
+    return !(authorize(permissions, identity, method, accountId || null) instanceof Failure);
+  }
+
   /** Denies a method or an account whose id is out of scope, before its request is checked. */
   denyAccount(
     { identity, permissions }: Access,

@@ -15,10 +15,11 @@ export const packMessage = (pack: Pack): PackMessage => ({
   validity: validityMessage(pack.validity),
 });
 
-export const offerMessage = ({ pack, quantity, price }: PackOffer): PackOfferMessage => ({
+export const offerMessage = ({ pack, quantity, price, credits }: PackOffer): PackOfferMessage => ({
   pack: packMessage(pack),
   quantity,
   price,
+  credits: credits ?? undefined,
 });
 
 /** Not set if the credits never expire. */

@@ -7,7 +7,6 @@ import type {
   RollForwardFigure,
 } from '../../gen/billing/v1/statement_service.ts';
 import { formatMonth, monthStart, parseMonth } from '../../ledger/month.ts';
-import { min } from '../../min.ts';
 import { digitsOf, formatDecimal } from '../../pricing/money.ts';
 import {
   type Figure,
@@ -19,6 +18,7 @@ import type { Movement } from '../../store/tables/roll-forward.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
 import { readInCells } from '../call/in-cell.ts';
+import { sumMessage } from '../messages/sum.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { checkMonth, isMonth } from './month.ts';
 import { requirePlan } from './require-plan.ts';
@@ -61,7 +61,6 @@ function parseRequest(request: GetRollForwardRequest, now: number) {
   return { month, planId };
 }
 
-const INT64_MAX = 9_223_372_036_854_775_807n;
 const NOTHING: Figure = { credits: 0n, amount: 0n };
 
 function rollForwardMessage({
@@ -75,7 +74,7 @@ function rollForwardMessage({
   const decimal = (units: bigint) =>
     currency === '' ? '' : formatDecimal({ units, scale: digitsOf(currency) });
   const figure = ({ credits, amount }: Figure): RollForwardFigure => ({
-    credits: min(credits, INT64_MAX),
+    credits: sumMessage(credits),
     amount: decimal(amount),
   });
   const of = (movement: Movement) => movements.get(movement) ?? NOTHING;

@@ -7,7 +7,6 @@ import {
   UsageSum,
 } from '../../gen/billing/v1/statement_service.ts';
 import { monthAt, periodAt, type Zones } from '../../ledger/periods/period.ts';
-import { min } from '../../min.ts';
 import { mergeUsage } from '../../queries/merge-usage.ts';
 import {
   type Dimension,
@@ -22,6 +21,7 @@ import type { UnaryCall } from '../call/handlers.ts';
 import { readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, toPage } from '../call/pages.ts';
+import { sumMessage } from '../messages/sum.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { requirePlan } from './require-plan.ts';
 
@@ -167,10 +167,6 @@ function checkHour(check: FieldChecker, field: string, value: Date | undefined):
   return at;
 }
 
-/** Also stands for more. */
-const INT64_MAX = 9_223_372_036_854_775_807n;
-const int64 = (sum: bigint): bigint => min(sum, INT64_MAX);
-
 const usageMessage = ({ label, ...row }: UsageRow): UsageSum => ({
   startsAt: new Date(row.startsAt),
   accountId: row.accountId,
@@ -180,8 +176,8 @@ const usageMessage = ({ label, ...row }: UsageRow): UsageSum => ({
   rateCardVersion: BigInt(row.rateCardVersion),
   labelValue: label !== null && label !== 'beyond' ? label.value : undefined,
   otherLabelValues: label === 'beyond',
-  count: int64(row.count),
-  credits: int64(row.credits),
-  refunded: int64(row.refunded),
-  quantities: new Map([...row.quantities].map(([name, total]) => [name, int64(total)])),
+  count: sumMessage(row.count),
+  credits: sumMessage(row.credits),
+  refunded: sumMessage(row.refunded),
+  quantities: new Map([...row.quantities].map(([name, total]) => [name, sumMessage(total)])),
 });

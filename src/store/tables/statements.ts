@@ -88,7 +88,11 @@ function contentOf(statement: Statement) {
   };
 }
 
-const integer = jsonIntegers(0n);
+/** Sums of entries: they can be more than an int64. */
+const integer = z
+  .string()
+  .regex(/^(0|[1-9][0-9]*)$/)
+  .transform((digits) => BigInt(digits));
 const money = z.strictObject({ currency: z.string(), amount: z.string() });
 const CATEGORIES = ['PAID', 'PROMOTIONAL', 'ALLOWANCE', 'ADJUSTMENT'] as const;
 

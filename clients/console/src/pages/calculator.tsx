@@ -211,9 +211,10 @@ const Result = ({
         <>
           <p class="faint">Packs that would cover it, best first:</p>
           <ul class="plain-list">
-            {packs.map(({ pack, quantity, price }) => (
+            {packs.map(({ pack, quantity, price, credits: ofAmount }) => (
               <li key={pack?.packId}>
-                {quantity} × {pack?.title} <span class="faint">for</span> {money(price)}
+                {ofAmount === undefined && `${quantity} × `}
+                {pack?.title} <span class="faint">for</span> {money(price)}
               </li>
             ))}
           </ul>
