@@ -1,6 +1,6 @@
 /** Audits the databases of the environment for people: what it prints, and how it ends. */
 import { readPublicKey } from '../anchors/anchor-key.ts';
-import { archiveDirectoryOf } from '../archive/archive-directory.ts';
+import { type ArchiveDirectories, archiveDirectoriesOf } from '../archive/archive-directory.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { errorOfCell } from '../cells/error-of-cell.ts';
 import { findInstallation } from '../cells/installation.ts';
@@ -46,18 +46,19 @@ export async function audit(given: AuditOptions): Promise<number> {
   const startedAt = performance.now();
   const config = requireConfig(process.env);
   const { cells: all, close } = await findCells(config);
-  const directoryOf = (name: string) =>
+  const archiveOf = (name: string): Partial<ArchiveDirectories> =>
     config.ARCHIVE_DIRECTORY
-      ? archiveDirectoryOf(config.ARCHIVE_DIRECTORY, all.length > 1 ? name : null)
-      : null;
+      ? archiveDirectoriesOf(config.ARCHIVE_DIRECTORY, all.length > 1 ? name : null)
+      : {};
   try {
     const cells = await cellsToAudit(all, given);
     const onProgress = process.stderr.isTTY ? progressOfAll(startedAt) : null;
     const audited = await Promise.allSettled(
       cells.map(async ({ name, url }) => {
         const progress = onProgress && { onProgress: onProgress.of(name) };
-        const archiveDirectory = directoryOf(name);
-        const result = await verify(url, { ...options, ...progress, archiveDirectory });
+        const { directory: archiveDirectory, earlierDirectory } = archiveOf(name);
+        const of = { ...options, ...progress, archiveDirectory, earlierDirectory };
+        const result = await verify(url, of);
         if (options.accountId === undefined) {
           const problem = await recordRun(url, result);
           if (problem) process.stderr.write(`verify: not recorded for the metrics: ${problem}\n`);
