@@ -3,8 +3,7 @@ import { readPublicKey } from '../anchors/anchor-key.ts';
 import { type ArchiveDirectories, archiveDirectoriesOf } from '../archive/archive-directory.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { errorOfCell } from '../cells/error-of-cell.ts';
-import { findInstallation } from '../cells/installation.ts';
-import { slotOf } from '../cells/slot.ts';
+import { cellOfAccount } from '../cells/installation.ts';
 import { requireConfig } from '../config.ts';
 import { findCells } from '../find-database.ts';
 import { recordRun } from './record-run.ts';
@@ -98,10 +97,7 @@ async function cellsToAudit(
   if (anchor !== undefined)
     throw new Error(`--anchor needs --cell: the anchor is of one of the cells ${names}`);
   if (account === undefined) return cells;
-  const found = await findInstallation(cells, true);
-  if ('problems' in found) throw new Error(found.problems.join('; '));
-  const owner = found.installation.map.cells[slotOf(account)];
-  return cells.filter(({ name }) => name === owner);
+  return [await cellOfAccount(cells, account)];
 }
 
 /** The error of a cell, with its name where there are several. */

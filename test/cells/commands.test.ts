@@ -178,6 +178,21 @@ test('verify of a cell that is down fails, and audits the others', async () => {
   }
 });
 
+test.each([
+  ['usage', 'rebuild'],
+  ['roll-forward', 'rebuild'],
+])('%s %s of an account works on its cell alone', async (...command) => {
+  const ended = await run(...command, other);
+  expect(ended.lines).toEqual(['cell two', expect.stringMatching(/^rebuilt \(accounts 1, /)]);
+  expect(ended.exitCode).toBe(0);
+  await two.network.close();
+  try {
+    expect(await run(...command, one)).toMatchObject({ exitCode: 0 });
+  } finally {
+    await two.network.open();
+  }
+});
+
 test('archiving goes on in the other cells where one is down', async () => {
   const { cells } = two;
   const file = join(directory, 'two-first.yaml');
