@@ -5,7 +5,7 @@ import type { CellAddress } from '../cells/cells-file.ts';
 import { errorOfCell } from '../cells/error-of-cell.ts';
 import { cellOfAccount } from '../cells/installation.ts';
 import { requireConfig } from '../config.ts';
-import { findCells } from '../find-database.ts';
+import { chooseCell, findCells } from '../find-database.ts';
 import { recordRun } from './record-run.ts';
 import { type Progress, type VerifyOptions, type VerifyResult, verify } from './verify.ts';
 
@@ -87,13 +87,9 @@ async function cellsToAudit(
   cells: readonly CellAddress[],
   { account, anchor, cell }: AuditOptions,
 ): Promise<readonly CellAddress[]> {
+  if (cell !== undefined) return [chooseCell(cells, cell)];
   if (cells.length === 1) return cells;
   const names = cells.map(({ name }) => name).join(', ');
-  if (cell !== undefined) {
-    const named = cells.filter(({ name }) => name === cell);
-    if (named.length === 0) throw new Error(`there is no cell ${cell}: there are ${names}`);
-    return named;
-  }
   if (anchor !== undefined)
     throw new Error(`--anchor needs --cell: the anchor is of one of the cells ${names}`);
   if (account === undefined) return cells;

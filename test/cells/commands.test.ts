@@ -135,6 +135,15 @@ test('verify audits all cells, or that of an account', async () => {
   });
 });
 
+test('verify of a cell that is not there fails, also where there is one', async () => {
+  const alone = [{ CELLS_FILE: two.file }, { DATABASE_URL: two.cells[0].url }];
+  for (const env of alone) {
+    const { exitCode, lines } = await capture(['verify', '--cell', 'three'], env);
+    expect(exitCode).toBe(2);
+    expect(lines[0]?.text).toMatch(/^scrip: there is no cell three: there are (one, two|default)$/);
+  }
+});
+
 test('verify names the cell of a discrepancy, and goes on in the others', async () => {
   const [{ url }] = two.cells;
   await execute(url, 'update accounts set grant_count = grant_count + 1');
