@@ -60,9 +60,8 @@ export async function listDeliveries(
       const rows = await findDeliveries(cell.em(), filter, before, pageSize + 1);
       return toCellPage(rows, pageSize, keyOf);
     },
-    compare: (one, other) => other.event.at - one.event.at,
     keyOf,
-    compareKeys: null,
+    order: { byRows: (one, other) => other.event.at - one.event.at },
     codec: DeliveryMessage,
     toMessage: deliveryMessage,
   });
