@@ -16,7 +16,7 @@ import { cellsOf } from './installation.ts';
 const IDS = ['B-1', 'a-1', 'C-1', 'b-1', 'A-1', 'c-1', 'Z-1', 'z-1', 'Y_1', 'y.1', 'y-1', 'x:1'];
 
 const AS_WORDS = "template template0 locale_provider icu icu_locale 'en-US'";
-const AS_BYTES = "template template0 locale 'C'";
+const AS_BYTES = "template template0 locale_provider libc locale 'C'";
 
 let directory: string;
 let scrip: TestService;
