@@ -202,6 +202,19 @@ test.each([
   }
 });
 
+test('a move of slots names a cell that is down', async () => {
+  await two.network.close();
+  try {
+    const ended = await run('cells', 'split', '--from', 'one', '--to', 'two', '--slots', '0');
+    expect(ended).toMatchObject({
+      exitCode: 2,
+      lines: [expect.stringMatching(/^scrip: cell two: .*ECONNREFUSED/)],
+    });
+  } finally {
+    await two.network.open();
+  }
+});
+
 test('archiving goes on in the other cells where one is down', async () => {
   const { cells } = two;
   const file = join(directory, 'two-first.yaml');
