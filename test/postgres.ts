@@ -64,10 +64,10 @@ export async function createDatabase(postgresUrl: string): Promise<string> {
   }
 }
 
-/** A new database without any table. */
-export async function createEmptyDatabase(postgresUrl: string): Promise<string> {
+/** A new database without any table. `options` are those of CREATE DATABASE. */
+export async function createEmptyDatabase(postgresUrl: string, options = ''): Promise<string> {
   const name = `empty_${randomUUID().replaceAll('-', '')}`;
-  await execute(postgresUrl, `create database ${name}`);
+  await execute(postgresUrl, `create database ${name} ${options}`);
   return databaseUrl(postgresUrl, name);
 }
 

@@ -2,6 +2,7 @@
  * Reads archived entries: from the files that the database has recorded. A file is compared with its recorded hash when
  * it is used first.
  */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Failure } from '../failure.ts';
 import type { Em } from '../pg/orm.ts';
@@ -24,11 +25,13 @@ export type Border = {
 
 export class Archive {
   readonly #directory: string | null;
+  readonly #earlierDirectory: string | null;
   readonly #open = new Map<string, Promise<EntryFile>>();
 
   /** `directory` null: none is configured. It matters only where something archived is asked for. */
-  constructor(directory: string | null) {
+  constructor(directory: string | null, earlierDirectory: string | null = null) {
     this.#directory = directory;
+    this.#earlierDirectory = earlierDirectory;
   }
 
   /** Null: nothing of the account is archived. */
@@ -148,7 +151,7 @@ export class Archive {
     const known = this.#open.get(name);
     if (known) return await known;
     const recorded = files.find((file) => file.name === name) as ArchivedFile;
-    const opening = openRecorded(this.#directory, recorded);
+    const opening = openRecorded(this.#directory, recorded, this.#earlierDirectory);
     this.#open.set(name, opening);
     // Once it is back, it is read again.
     opening.catch(() => this.#open.delete(name));
@@ -177,9 +180,12 @@ export class Archive {
 export async function openRecorded(
   directory: string | null,
   { name, bytes, sha256 }: ArchivedFile,
+  earlierDirectory: string | null = null,
 ): Promise<EntryFile> {
   if (directory === null) throw archiveUnavailable('', 'ARCHIVE_DIRECTORY is not set', null);
-  const path = join(directory, name);
+  const own = join(directory, name);
+  const earlier = earlierDirectory === null ? own : join(earlierDirectory, name);
+  const path = !existsSync(own) && existsSync(earlier) ? earlier : own;
   let problem = 'it cannot be read';
   try {
     const found = await measureFile(path);

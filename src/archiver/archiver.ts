@@ -17,6 +17,8 @@ export type ArchiverOptions = {
   /** Works under the role scrip_archiver, on one connection: it holds the lock of the archiver. */
   readonly em: () => Em;
   readonly directory: string;
+  /** Where files of earlier runs can be, too. */
+  readonly earlierDirectory?: string | null;
   /** Entries from before this first moment of a month, in epoch milliseconds. */
   readonly before: number;
   /** Entries of a part at most. */
@@ -133,6 +135,7 @@ async function newestPart(em: Em, month: string): Promise<number> {
 async function finishAll({
   em,
   directory,
+  earlierDirectory = null,
   writeCheckpoint,
   onPart,
 }: ArchiverOptions): Promise<void> {
@@ -144,7 +147,7 @@ async function finishAll({
   for (const recorded of rows.map(archiveFiles.read)) {
     const { name, entries, bytes } = recorded;
     const startedAt = performance.now();
-    const file = await openRecorded(directory, recorded);
+    const file = await openRecorded(directory, recorded, earlierDirectory);
     const lateAfter = (await databaseNow(em())) - LATE_MS;
     const deleted = await finishPart({ em, file, name, writeCheckpoint, lateAfter });
     onPart({ name, entries, bytes, deleted, ms: performance.now() - startedAt });

@@ -3,7 +3,7 @@
  * disk, renamed, and then recorded. What a killed process has not recorded is written again, to another file.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { EntryFile, EntryFileWriter, measureFile } from '../archive/entry-file.ts';
 import { type EntryRow, entryRowList, RowsDigest } from '../archive/entry-row.ts';
@@ -38,11 +38,17 @@ export async function writePart(
   const path = join(directory, name);
   const unfinished = `${path}.unfinished`;
   await mkdir(directory, { recursive: true });
-  const written = await writeEntries(em, unfinished, candidates);
-  if (written.entries === 0) return 0;
-  await compareFile(unfinished, written);
-  await syncFile(unfinished);
-  await rename(unfinished, path);
+  let written: Written;
+  try {
+    written = await writeEntries(em, unfinished, candidates);
+    if (written.entries === 0) return 0;
+    await compareFile(unfinished, written);
+    await syncFile(unfinished);
+    await rename(unfinished, path);
+  } finally {
+    // Where it has not got its name, as on a full disk, which repeated runs would fill further.
+    await rm(unfinished, { force: true });
+  }
   await syncFile(dirname(path));
   const { bytes, sha256 } = await measureFile(path);
   await query(

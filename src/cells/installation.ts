@@ -5,6 +5,7 @@ import type { CellMap } from './cell-map.ts';
 import { type CellAddress, oneCell } from './cells-file.ts';
 import { presentAddress } from './citus-node.ts';
 import { findCell } from './recorded-map.ts';
+import { slotOf } from './slot.ts';
 
 export type Installation = {
   /** In the order of the configuration. */
@@ -46,6 +47,17 @@ export async function findInstallation(
     hasFile,
   );
   return 'problems' in agreed ? agreed : { installation: { cells, map: agreed.map } };
+}
+
+/** The cell of an account, which need not be reachable. Throws what keeps a service from starting. */
+export async function cellOfAccount(
+  cells: readonly CellAddress[],
+  accountId: string,
+): Promise<CellAddress> {
+  const found = await findInstallation(cells, true);
+  if ('problems' in found) throw new Error(found.problems.join('; '));
+  const name = found.installation.map.cells[slotOf(accountId)];
+  return cells.find((cell) => cell.name === name) as CellAddress;
 }
 
 /** Where every address of a host refuses the connection, the error has no message. */

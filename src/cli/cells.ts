@@ -49,8 +49,8 @@ export const cellsList = command('list', {
 
 export const cellsCheck = command('check', {
   description:
-    'Says whether every cell can be reached, is migrated, is the cell that CELLS_FILE says, and has the same map and the same ' +
-    'versions of all plans as the others. Reads only. Exits with 1 if not.',
+    'Says whether every cell can be reached, is migrated, is the cell that CELLS_FILE says, and has the same map, the same ' +
+    'versions of all plans and the same order of texts as the others. Reads only. Exits with 1 if not.',
   examples: [''],
 }).action(
   exitWith(() =>
@@ -58,6 +58,7 @@ export const cellsCheck = command('check', {
       const { findInstallation } = await import('../cells/installation.ts');
       const { findCell } = await import('../cells/recorded-map.ts');
       const { olderMaps } = await import('../cells/agreement.ts');
+      const { findDifferingOrders } = await import('../cells/sort-order.ts');
       const { findDifferingPlans } = await import('../plan-publication.ts');
       const installed = await findInstallation(cells, hasFile);
       const problems = 'problems' in installed ? [...installed.problems] : [];
@@ -66,7 +67,8 @@ export const cellsCheck = command('check', {
         if ('unreachable' in one) problems.push(`cell ${one.name}: ${one.unreachable}`);
       problems.push(...olderMaps(found));
       if (problems.length === 0) problems.push(...(await unfinishedMoves(cells, found)));
-      if (problems.length === 0) problems.push(...(await findDifferingPlans(cells)));
+      if (problems.length === 0)
+        problems.push(...(await findDifferingPlans(cells)), ...(await findDifferingOrders(cells)));
       printLines(problems.length > 0 ? problems : [okText(cells.length)]);
       return problems.length > 0 ? DIFFERENT : 0;
     }),

@@ -7,31 +7,40 @@ import { type CellName, inEachCell } from './each-cell.ts';
 export type Role = 'service' | 'owner';
 
 /**
- * Calls `use` with the database of the environment; with that of each cell in turn where there are several, whose name
- * it writes first. Returns the largest exit code.
+ * Calls `use` with the database of the environment; with that of each cell in turn where there are several, or of the
+ * cell of `accountId`, and writes its name first. Returns the largest exit code.
  */
 export const withDatabase = (
   role: Role,
   use: (em: () => Em, config: Config, cell: CellName) => Promise<number>,
+  accountId: string | null = null,
 ): Promise<number> =>
-  withEachDatabase(role, async (em, config, cell) => {
-    if (cell !== null) process.stdout.write(`cell ${cell}\n`);
-    return await use(em, config, cell);
-  });
+  withEachDatabase(
+    role,
+    async (em, config, cell) => {
+      if (cell !== null) process.stdout.write(`cell ${cell}\n`);
+      return await use(em, config, cell);
+    },
+    accountId,
+  );
 
 /** The same, of which one output is made: it writes no name. */
 export async function withEachDatabase(
   role: Role,
   use: (em: () => Em, config: Config, cell: CellName) => Promise<number>,
+  accountId: string | null = null,
 ): Promise<number> {
-  const [{ findCells }, { requireConfig }] = await Promise.all([
+  const [{ findCells }, { requireConfig }, { cellOfAccount }] = await Promise.all([
     import('../find-database.ts'),
     import('../config.ts'),
+    import('../cells/installation.ts'),
   ]);
   const config = requireConfig(process.env);
   const { cells, close } = await findCells(config);
   try {
-    return await inEachCell(cells, cells.length === 1, ({ url }, name) =>
+    const isOne = cells.length === 1;
+    const chosen = isOne || accountId === null ? cells : [await cellOfAccount(cells, accountId)];
+    return await inEachCell(chosen, isOne, ({ url }, name) =>
       withCell(role, url, config, (em) => use(em, config, name)),
     );
   } finally {

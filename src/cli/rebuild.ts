@@ -22,39 +22,46 @@ export const rebuildCommand = (of: string, load: () => Promise<Rebuild>): Comman
     .argument('[account]', 'default: all')
     .action(
       exitWith((accountId: string | undefined) =>
-        withDatabase('service', async (em) => {
-          const [rebuild, { accountIdsAfter }, { ArchivedEntriesError }] = await Promise.all([
-            load(),
-            import('../queries/accounts.ts'),
-            import('../queries/archived-accounts.ts'),
-          ]);
-          let accounts = 0;
-          let entries = 0;
-          let archived = 0;
-          const rebuildOne = async (id: string) => {
-            const passed = await rebuild(em(), id);
-            if (passed === null) return;
-            accounts += 1;
-            entries += passed;
-          };
-          if (accountId !== undefined) await rebuildOne(accountId);
-          else
-            for (let ids = await accountIdsAfter(em(), ''); ids.length > 0; ) {
-              for (const id of ids)
-                await rebuildOne(id).catch((error: unknown) => {
-                  if (!(error instanceof ArchivedEntriesError)) throw error;
-                  archived += 1;
-                });
-              ids = await accountIdsAfter(em(), ids.at(-1) ?? '');
-            }
-          if (accountId !== undefined && accounts === 0) {
-            process.stdout.write(`there is no account ${accountId}\n`);
-            return NOT_FOUND;
-          }
-          if (archived > 0)
-            process.stderr.write(`left as they are: ${archived} accounts with archived entries\n`);
-          process.stdout.write(`rebuilt (accounts ${accounts}, entries ${entries})\n`);
-          return 0;
-        }),
+        withDatabase('service', (em) => rebuildIn(em, load, accountId), accountId ?? null),
       ),
     );
+
+/** In one database: the account, or all of them. Returns the exit code. */
+async function rebuildIn(
+  em: () => Em,
+  load: () => Promise<Rebuild>,
+  accountId: string | undefined,
+): Promise<number> {
+  const [rebuild, { accountIdsAfter }, { ArchivedEntriesError }] = await Promise.all([
+    load(),
+    import('../queries/accounts.ts'),
+    import('../queries/archived-accounts.ts'),
+  ]);
+  let accounts = 0;
+  let entries = 0;
+  let archived = 0;
+  const rebuildOne = async (id: string) => {
+    const passed = await rebuild(em(), id);
+    if (passed === null) return;
+    accounts += 1;
+    entries += passed;
+  };
+  if (accountId !== undefined) await rebuildOne(accountId);
+  else
+    for (let ids = await accountIdsAfter(em(), ''); ids.length > 0; ) {
+      for (const id of ids)
+        await rebuildOne(id).catch((error: unknown) => {
+          if (!(error instanceof ArchivedEntriesError)) throw error;
+          archived += 1;
+        });
+      ids = await accountIdsAfter(em(), ids.at(-1) ?? '');
+    }
+  if (accountId !== undefined && accounts === 0) {
+    process.stdout.write(`there is no account ${accountId}\n`);
+    return NOT_FOUND;
+  }
+  if (archived > 0)
+    process.stderr.write(`left as they are: ${archived} accounts with archived entries\n`);
+  process.stdout.write(`rebuilt (accounts ${accounts}, entries ${entries})\n`);
+  return 0;
+}

@@ -86,12 +86,14 @@ async function rerateAll(planId: string, options: Options, listing: Listing, scr
     to: options.to?.getTime() ?? null,
     operation: options.operation,
   };
-  // Before anything is corrected in any cell.
-  await withEachDatabase('service', async (em) => {
-    await checkArchived(em(), filter, options.account ?? null);
+  const { account: accountId = null } = options;
+  const check = async (em: () => Em) => {
+    await checkArchived(em(), filter, accountId);
     return 0;
-  });
-  await withEachDatabase('service', async (em) => {
+  };
+  // Before anything is corrected in any cell.
+  await withEachDatabase('service', check, accountId);
+  const correct = async (em: () => Em) => {
     const right = await loadVersion(em(), planId, Number(options.right));
     checkOperation(right, planId, options.operation);
     if (filter.rateCardVersion !== null) await loadVersion(em(), planId, filter.rateCardVersion);
@@ -99,13 +101,14 @@ async function rerateAll(planId: string, options: Options, listing: Listing, scr
       import('../rerate/rerate.ts'),
       import('./rerate/apply.ts'),
     ]);
-    const charges = notListed(listing, rerate(em, filter, right, options.account ?? null));
+    const charges = notListed(listing, rerate(em, filter, right, accountId));
     const outcomes = scrip
       ? applyCorrections(scrip, charges, right.version, options.reason ?? '')
       : planned(charges);
     for await (const outcome of outcomes) listing.add(outcome);
     return 0;
-  });
+  };
+  await withEachDatabase('service', correct, accountId);
 }
 
 /** Where an address stops to answer, the service at the next one goes on: what is listed is not listed again. */

@@ -2,6 +2,7 @@
 import pg from 'pg';
 import { ARCHIVER_LOCK } from '../archiver/lock.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
+import { errorOfCell } from '../cells/error-of-cell.ts';
 
 /** Locks a table gives up after this time, and are tried again: calls must not queue behind them. */
 const LOCK_TIMEOUT_MS = 200;
@@ -10,7 +11,8 @@ const MOVES_SPACE = 0x5c21a;
 const LOCK_NOT_AVAILABLE = '55P03';
 const DEADLOCK = '40P01';
 
-export async function openSession({ url }: Pick<CellAddress, 'url'>): Promise<pg.Client> {
+/** Throws where the cell cannot be reached, with its name. */
+export async function openSession({ name, url }: CellAddress): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: url,
     application_name: 'scrip cells',
@@ -18,7 +20,9 @@ export async function openSession({ url }: Pick<CellAddress, 'url'>): Promise<pg
     keepAlive: true,
   });
   client.on('error', () => {}); // after the loss of the connection the next query fails
-  await client.connect();
+  await client.connect().catch((error: unknown) => {
+    throw errorOfCell(error, name);
+  });
   await client.query(
     `set idle_in_transaction_session_timeout = 0; set idle_session_timeout = 0; set statement_timeout = 0; set lock_timeout = 0; set jit = off`,
   );

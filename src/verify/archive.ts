@@ -28,6 +28,7 @@ const ROWS_MAX = 2_000;
 export class AuditedArchive {
   readonly #client: pg.Client;
   readonly #directory: string;
+  readonly #earlierDirectory: string | null;
   readonly #report: Report;
   /** Null: it is missing, or another one. */
   readonly #files = new Map<string, EntryFile | null>();
@@ -36,6 +37,7 @@ export class AuditedArchive {
   static async open(
     client: pg.Client,
     directory: string | null,
+    earlierDirectory: string | null,
     report: Report,
   ): Promise<AuditedArchive | null> {
     const { rows } = await client.query<{ schema: string; exists: boolean }>(
@@ -48,14 +50,20 @@ export class AuditedArchive {
         'entries are archived: ARCHIVE_DIRECTORY must name the directory of their files',
       );
     await createView(client, pg.escapeIdentifier(rows[0].schema));
-    const archive = new AuditedArchive(client, directory, report);
+    const archive = new AuditedArchive(client, directory, earlierDirectory, report);
     for (const file of await archive.#recorded()) await archive.#open(file);
     return archive;
   }
 
-  private constructor(client: pg.Client, directory: string, report: Report) {
+  private constructor(
+    client: pg.Client,
+    directory: string,
+    earlierDirectory: string | null,
+    report: Report,
+  ) {
     this.#client = client;
     this.#directory = directory;
+    this.#earlierDirectory = earlierDirectory;
     this.#report = report;
   }
 
@@ -128,7 +136,7 @@ export class AuditedArchive {
     if (known !== undefined) return known;
     let file: EntryFile | null = null;
     try {
-      file = await openRecorded(this.#directory, recorded);
+      file = await openRecorded(this.#directory, recorded, this.#earlierDirectory);
       for (const what of differencesOf(file, recorded))
         this.#report(`file ${recorded.name} of the archive: ${what}`);
     } catch (failure) {

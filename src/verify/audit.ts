@@ -1,12 +1,11 @@
 /** Audits the databases of the environment for people: what it prints, and how it ends. */
 import { readPublicKey } from '../anchors/anchor-key.ts';
-import { archiveDirectoryOf } from '../archive/archive-directory.ts';
+import { type ArchiveDirectories, archiveDirectoriesOf } from '../archive/archive-directory.ts';
 import type { CellAddress } from '../cells/cells-file.ts';
 import { errorOfCell } from '../cells/error-of-cell.ts';
-import { findInstallation } from '../cells/installation.ts';
-import { slotOf } from '../cells/slot.ts';
+import { cellOfAccount } from '../cells/installation.ts';
 import { requireConfig } from '../config.ts';
-import { findCells } from '../find-database.ts';
+import { chooseCell, findCells } from '../find-database.ts';
 import { recordRun } from './record-run.ts';
 import { type Progress, type VerifyOptions, type VerifyResult, verify } from './verify.ts';
 
@@ -46,18 +45,19 @@ export async function audit(given: AuditOptions): Promise<number> {
   const startedAt = performance.now();
   const config = requireConfig(process.env);
   const { cells: all, close } = await findCells(config);
-  const directoryOf = (name: string) =>
+  const archiveOf = (name: string): Partial<ArchiveDirectories> =>
     config.ARCHIVE_DIRECTORY
-      ? archiveDirectoryOf(config.ARCHIVE_DIRECTORY, all.length > 1 ? name : null)
-      : null;
+      ? archiveDirectoriesOf(config.ARCHIVE_DIRECTORY, all.length > 1 ? name : null)
+      : {};
   try {
     const cells = await cellsToAudit(all, given);
     const onProgress = process.stderr.isTTY ? progressOfAll(startedAt) : null;
     const audited = await Promise.allSettled(
       cells.map(async ({ name, url }) => {
         const progress = onProgress && { onProgress: onProgress.of(name) };
-        const archiveDirectory = directoryOf(name);
-        const result = await verify(url, { ...options, ...progress, archiveDirectory });
+        const { directory: archiveDirectory, earlierDirectory } = archiveOf(name);
+        const of = { ...options, ...progress, archiveDirectory, earlierDirectory };
+        const result = await verify(url, of);
         if (options.accountId === undefined) {
           const problem = await recordRun(url, result);
           if (problem) process.stderr.write(`verify: not recorded for the metrics: ${problem}\n`);
@@ -87,20 +87,13 @@ async function cellsToAudit(
   cells: readonly CellAddress[],
   { account, anchor, cell }: AuditOptions,
 ): Promise<readonly CellAddress[]> {
+  if (cell !== undefined) return [chooseCell(cells, cell)];
   if (cells.length === 1) return cells;
   const names = cells.map(({ name }) => name).join(', ');
-  if (cell !== undefined) {
-    const named = cells.filter(({ name }) => name === cell);
-    if (named.length === 0) throw new Error(`there is no cell ${cell}: there are ${names}`);
-    return named;
-  }
   if (anchor !== undefined)
     throw new Error(`--anchor needs --cell: the anchor is of one of the cells ${names}`);
   if (account === undefined) return cells;
-  const found = await findInstallation(cells, true);
-  if ('problems' in found) throw new Error(found.problems.join('; '));
-  const owner = found.installation.map.cells[slotOf(account)];
-  return cells.filter(({ name }) => name === owner);
+  return [await cellOfAccount(cells, account)];
 }
 
 /** The error of a cell, with its name where there are several. */

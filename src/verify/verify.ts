@@ -40,7 +40,9 @@ export type VerifyOptions = {
   /** Continues after the first account with a discrepancy. */
   readonly all?: boolean;
   /** Where the files of archived entries are; null: nowhere. */
-  readonly archiveDirectory?: string | null;
+  readonly archiveDirectory?: string | null | undefined;
+  /** Where those are that are not there; null: nowhere. */
+  readonly earlierDirectory?: string | null | undefined;
   /** Compares the ledger with this anchor as well. */
   readonly anchor?: Anchor;
   /** Is called after each group of accounts. */
@@ -86,7 +88,8 @@ export async function verify(
 /** The same on a connection that is open, and not in a transaction. */
 export async function verifyOn(client: pg.Client, options: VerifyOptions): Promise<VerifyResult> {
   const ofNoAccount = new Set<string>();
-  const archive = await AuditedArchive.open(client, options.archiveDirectory ?? null, (what) => {
+  const { archiveDirectory = null, earlierDirectory = null } = options;
+  const archive = await AuditedArchive.open(client, archiveDirectory, earlierDirectory, (what) => {
     ofNoAccount.add(what);
   });
   try {

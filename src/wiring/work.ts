@@ -9,7 +9,7 @@ import { anchorDirectoryOf } from '../anchors/anchor-directory.ts';
 import { readSigningKey } from '../anchors/anchor-key.ts';
 import { startAnchorSchedule } from '../anchors/anchor-schedule.ts';
 import { Archive } from '../archive/archive.ts';
-import { archiveDirectoryOf } from '../archive/archive-directory.ts';
+import { archiveDirectoriesOf } from '../archive/archive-directory.ts';
 import type { EntryFollower } from '../entry-follower.ts';
 import { type EventPipeline, startEventPipeline } from '../events/event-pipeline.ts';
 import { GrantLimits } from '../lanes/grant-limits.ts';
@@ -83,8 +83,9 @@ export async function startWork(context: Context): Promise<Work> {
 }
 
 function createArchive({ config, cell }: Context): Archive {
-  const { ARCHIVE_DIRECTORY: directory } = config;
-  return new Archive(directory ? archiveDirectoryOf(directory, cell) : null);
+  if (!config.ARCHIVE_DIRECTORY) return new Archive(null);
+  const { directory, earlierDirectory } = archiveDirectoriesOf(config.ARCHIVE_DIRECTORY, cell);
+  return new Archive(directory, earlierDirectory);
 }
 
 function createHistoryTail({ config, em, log }: Context): Tail {

@@ -3,7 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { partOf, writePart } from '../../src/archiver/write-part.ts';
 import type { Entry } from '../../src/gen/billing/v1/ledger.ts';
+import { connectAsArchiver } from '../../src/pg/orm.ts';
+import { entities } from '../../src/store/tables/index.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { DAY, entriesOf, openWithCredits } from '../accounts.ts';
 import { execute } from '../postgres.ts';
@@ -117,6 +120,20 @@ test('before a file was recorded: it is written again, to another file', async (
   expect(await readdir(directory)).toHaveLength(2);
   expect(await inTable()).toBe(0);
   await expectWhole();
+});
+
+test('a part that comes to nothing leaves nothing in the directory', async () => {
+  const orm = await connectAsArchiver(scrip.databaseUrl, entities);
+  const [accountId = ''] = accountIds;
+  // As where an erasure has begun since the candidates were read.
+  const gone = [{ accountId, after: 100n, upTo: 110n }];
+  const part = partOf('2024-01', 1);
+  try {
+    expect(await writePart(() => orm.em.fork(), directory, part, gone)).toBe(0);
+    expect(await readdir(directory)).toEqual([]);
+  } finally {
+    await orm.close();
+  }
 });
 
 test('a mutation while the archiver works is neither lost nor archived', async () => {

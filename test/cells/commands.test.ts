@@ -135,6 +135,15 @@ test('verify audits all cells, or that of an account', async () => {
   });
 });
 
+test('verify of a cell that is not there fails, also where there is one', async () => {
+  const alone = [{ CELLS_FILE: two.file }, { DATABASE_URL: two.cells[0].url }];
+  for (const env of alone) {
+    const { exitCode, lines } = await capture(['verify', '--cell', 'three'], env);
+    expect(exitCode).toBe(2);
+    expect(lines[0]?.text).toMatch(/^scrip: there is no cell three: there are (one, two|default)$/);
+  }
+});
+
 test('verify names the cell of a discrepancy, and goes on in the others', async () => {
   const [{ url }] = two.cells;
   await execute(url, 'update accounts set grant_count = grant_count + 1');
@@ -173,6 +182,34 @@ test('verify of a cell that is down fails, and audits the others', async () => {
     expect(exitCode).toBe(2);
     expect(lines[0]).toMatch(/^verify: cell one: ok /);
     expect(lines[1]).toMatch(/^scrip: cell two: .*ECONNREFUSED/);
+  } finally {
+    await two.network.open();
+  }
+});
+
+test.each([
+  ['usage', 'rebuild'],
+  ['roll-forward', 'rebuild'],
+])('%s %s of an account works on its cell alone', async (...command) => {
+  const ended = await run(...command, other);
+  expect(ended.lines).toEqual(['cell two', expect.stringMatching(/^rebuilt \(accounts 1, /)]);
+  expect(ended.exitCode).toBe(0);
+  await two.network.close();
+  try {
+    expect(await run(...command, one)).toMatchObject({ exitCode: 0 });
+  } finally {
+    await two.network.open();
+  }
+});
+
+test('a move of slots names a cell that is down', async () => {
+  await two.network.close();
+  try {
+    const ended = await run('cells', 'split', '--from', 'one', '--to', 'two', '--slots', '0');
+    expect(ended).toMatchObject({
+      exitCode: 2,
+      lines: [expect.stringMatching(/^scrip: cell two: .*ECONNREFUSED/)],
+    });
   } finally {
     await two.network.open();
   }

@@ -41,9 +41,8 @@ async function pageThrough(
   for (let token = ''; ; ) {
     const page: { messages: Account[]; nextPageToken: string } = await mergedPage(router.any(), {
       ...{ list: ['rows'], accountId: '', pageToken: token, pageSize, keyPattern: /^\d+$/, read },
-      compare: (one, other) => one.value - other.value,
+      order: { byRows: (one, other) => one.value - other.value },
       keyOf: ({ key }) => String(key),
-      compareKeys: null,
       codec: Account,
       toMessage: ({ value }) => Account.fromPartial({ displayName: String(value) }),
     });
@@ -115,8 +114,7 @@ test('rows that move to another cell between two pages are shown once', async ()
               const passed = seen.length < all.length ? String(seen.at(-1)) : null;
               return { ...found, next: next ?? passed };
             },
-            ...{ compare: (one, other) => one.value - other.value, keyOf },
-            compareKeys: (one, other) => Number(one) - Number(other),
+            ...{ order: { byKeys: () => (one, other) => Number(one) - Number(other) }, keyOf },
             ...{
               codec: Account,
               toMessage: (row) => Account.fromPartial({ displayName: keyOf(row) }),

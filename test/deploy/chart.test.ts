@@ -255,6 +255,23 @@ describe.runIf(inject('hasGo'))('the chart', () => {
     });
   });
 
+  test('writes large numbers of a file of values as they are', async () => {
+    const values = {
+      config: { ANCHOR_INTERVAL_MS: 86_400_000, ACCOUNT_CACHE_MAX: 1_000_000, LANES: '4' },
+      connectionAgeMaxMs: 3_600_000,
+      migrate: { deadlineSeconds: 1_000_000 },
+    };
+    const folder = await inFolder({ 'values.yaml': stringify(values) });
+    const all = resourcesOf(await render('minimal', '--values', join(folder, 'values.yaml')));
+    const { env } = theOnly(all, 'Deployment').spec.template.spec.containers[0];
+    for (const [name, value] of [
+      ...Object.entries(values.config),
+      ['CONNECTION_AGE_MAX_MS', values.connectionAgeMaxMs] as const,
+    ])
+      expect(env).toContainEqual({ name, value: String(value) });
+    expect(theOnly(all, 'Job', '-migrate').spec.activeDeadlineSeconds).toBe(1_000_000);
+  });
+
   test('publishes the plan files that it is given', async () => {
     const all = resourcesOf(await render('production'));
     const { data = {} } = theOnly(all, 'ConfigMap', '-plans-to-publish');

@@ -75,10 +75,10 @@ capabilities: { drop: [ALL] }
 {{- define "scrip.cellsFile" -}}
 cells:
   {{- range .Values.cells }}
-  - name: {{ .name }}
+  - name: {{ .name | quote }}
     database_url_file: /etc/scrip/cell-urls/{{ .name }}
     {{- with .schema }}
-    schema: {{ . }}
+    schema: {{ . | quote }}
     {{- end }}
     {{- if .citus }}
     citus: true

@@ -1,6 +1,6 @@
 /** Archives cells one after the other, and says what was moved. */
 import pino from 'pino';
-import { archiveDirectoryOf } from '../../archive/archive-directory.ts';
+import { archiveDirectoriesOf } from '../../archive/archive-directory.ts';
 import { archive, assertEnded, planArchive } from '../../archiver/archiver.ts';
 import { databaseNow } from '../../archiver/candidates.ts';
 import type { CellAddress } from '../../cells/cells-file.ts';
@@ -53,7 +53,6 @@ async function archiveCell(
     const before = firstKept(await databaseNow(em()));
     await assertEnded(em(), before);
     if (dryRun) return await printPlan(em, before);
-    const directory = archiveDirectoryOf(config.ARCHIVE_DIRECTORY ?? '', name);
     const log = pino({ level: 'warn' }, pino.destination(2));
     const checkpoints = await openCheckpoints(url, config, log);
     try {
@@ -61,7 +60,7 @@ async function archiveCell(
       const startedAt = performance.now();
       await archive({
         em,
-        directory,
+        ...archiveDirectoriesOf(config.ARCHIVE_DIRECTORY ?? '', name),
         before,
         partMax,
         writeCheckpoint: checkpoints.write,

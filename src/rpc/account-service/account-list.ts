@@ -7,8 +7,10 @@ import {
   type ListAccountsResponse,
 } from '../../gen/billing/v1/account_service.ts';
 import { type AccountFilter, findAccounts } from '../../queries/account-pages.ts';
+import { compareIdsAs } from '../../queries/order-of-ids.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
+import { readInCell } from '../call/in-cell.ts';
 import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import type { ServiceContext } from '../service-context.ts';
 import { accountInForce } from './accounts.ts';
@@ -50,16 +52,13 @@ export async function listAccounts(
       const page = toCellPage(rows, pageSize, keyOf);
       return { ...page, next: page.next ?? nextAfterId };
     },
-    compare: (one, other) => compareIds(one.accountId, other.accountId),
     keyOf,
-    compareKeys: compareIds,
+    order: { byKeys: (ids) => readInCell(context, ({ em }) => compareIdsAs(em(), ids)) },
     codec: AccountMessage,
     toMessage: (message) => message,
   });
   return { accounts: messages, nextPageToken };
 }
-
-const compareIds = (one: string, other: string): number => (one < other ? -1 : 1);
 
 const keyOf = ({ accountId }: AccountMessage): string => accountId;
 

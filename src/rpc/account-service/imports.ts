@@ -225,11 +225,13 @@ export async function sumImports(
     if (denied instanceof Failure) throw denied;
   }
   const { cells } = context;
-  const ofCells = Map.groupBy(accountIds, (accountId) => cells.nameOf(accountId));
-  const read = [...ofCells].map(([name, ids]) =>
-    readInCell(cells.named(name), ({ em }) => sumImportsOf(em(), ids, access.permissions.accounts)),
+  const { changing } = cells;
+  const ofCells = Map.groupBy(accountIds, (accountId) => cells.of(accountId));
+  const read = [...ofCells].map(([cell, ids]) =>
+    readInCell(cell, ({ em }) => sumImportsOf(em(), ids, access.permissions.accounts)),
   );
   const sums = mergeImportSums((await Promise.all(read)).flat());
+  cells.assertUnchanged(changing);
   return { sums: sums.map(sumsMessage) };
 }
 

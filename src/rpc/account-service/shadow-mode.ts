@@ -10,12 +10,15 @@ import {
 import { Entry_Kind } from '../../gen/billing/v1/ledger.ts';
 import { accountNotFound } from '../../ledger/failures.ts';
 import { mapOf } from '../../map-of.ts';
+import type { Em } from '../../pg/orm.ts';
 import { findAccount } from '../../queries/accounts.ts';
+import { compareIdsAs } from '../../queries/order-of-ids.ts';
 import { findShadowDecisions } from '../../queries/shadow-decisions.ts';
 import type { StoredShadowDecision } from '../../store/tables/shadows.ts';
 import { ownerOf } from '../call/access.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
+import { readInCell } from '../call/in-cell.ts';
 import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import { defineMutation } from '../call/mutation.ts';
 import { accountMessage } from '../messages/account.ts';
@@ -68,9 +71,8 @@ export async function listShadowDecisions(
       );
       return toCellPage(rows, pageSize, keyOf);
     },
-    compare,
     keyOf,
-    compareKeys: (one, other) => compare(parseKey(one), parseKey(other)),
+    order: { byKeys: (keys) => readInCell(context, ({ em }) => compareKeysAs(em(), keys)) },
     codec: ShadowDecisionMessage,
     toMessage: decisionMessage,
   });
@@ -84,11 +86,16 @@ function parseKey(key: string) {
   return { accountId, seq: BigInt(seq) };
 }
 
-type DecisionKey = Pick<StoredShadowDecision, 'accountId' | 'seq'>;
-
-function compare(one: DecisionKey, other: DecisionKey): number {
-  if (one.accountId !== other.accountId) return one.accountId < other.accountId ? -1 : 1;
-  return one.seq < other.seq ? -1 : 1;
+async function compareKeysAs(em: Em, keys: readonly string[]) {
+  const compareIds = await compareIdsAs(
+    em,
+    keys.map((key) => parseKey(key).accountId),
+  );
+  return (oneKey: string, otherKey: string): number => {
+    const [one, other] = [parseKey(oneKey), parseKey(otherKey)];
+    if (one.accountId !== other.accountId) return compareIds(one.accountId, other.accountId);
+    return one.seq < other.seq ? -1 : 1;
+  };
 }
 
 function parseRequest(request: ListShadowDecisionsRequest) {

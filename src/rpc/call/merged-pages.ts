@@ -24,6 +24,14 @@ export const toCellPage = <Row>(
   return { rows: shown, next: last && rows.length > pageSize ? keyOf(last) : null };
 };
 
+/** Below 0: the first comes before the second one. */
+type Compare<Value> = (one: Value, other: Value) => number;
+
+/** Which row comes first. `byKeys`: rows have one key in every cell; it gets all keys of a page. `byRows`: keys are those of a cell. */
+export type MergedOrder<Row> =
+  | { readonly byKeys: (keys: readonly string[]) => Compare<string> | Promise<Compare<string>> }
+  | { readonly byRows: Compare<Row> };
+
 export type MergedList<Row, Message> = {
   /** The name of the list, followed by the arguments that select its rows. */
   readonly list: readonly string[];
@@ -34,11 +42,8 @@ export type MergedList<Row, Message> = {
   readonly keyPattern: RegExp;
   /** The rows of a cell after a key; from the first if it is null. */
   readonly read: (cell: ServiceContext, after: string | null) => Promise<CellPage<Row>>;
-  /** Below 0: the first row comes before the second one. */
-  readonly compare: (one: Row, other: Row) => number;
   readonly keyOf: (row: Row) => string;
-  /** The same of keys, where a row has one key in every cell. Null: keys are those of a cell. */
-  readonly compareKeys: ((one: string, other: string) => number) | null;
+  readonly order: MergedOrder<Row>;
   readonly codec: Codec<Message>;
   readonly toMessage: (row: Row) => Message;
 };
@@ -48,19 +53,21 @@ export async function mergedPage<Row, Message>(
   context: ServiceContext,
   merged: MergedList<Row, Message>,
 ): Promise<{ readonly messages: Message[]; readonly nextPageToken: string }> {
-  const { list, accountId, pageSize, read, keyOf, compareKeys, codec, toMessage } = merged;
+  const { list, accountId, pageSize, read, keyOf, codec, toMessage } = merged;
   const { isOne, names } = context.cells;
   const after = isOne ? oneKey(context, merged) : keysOf(merged);
   const pages = await readInCells(context, accountId, async (cell) => ({
     cell: cell.cell,
     ...(await read(cell, after.get(cell.cell) ?? null)),
   }));
+  const compared = await comparedBy(pages, merged);
+  const { compareKeys } = compared;
   const keys = new Map(after);
   const messages: Message[] = [];
   let bytes = 0;
   const heads = pages.map((page) => ({ ...page, at: 0 }));
   while (messages.length < pageSize) {
-    const first = firstOf(heads, merged);
+    const first = firstOf(heads, compared);
     if (!first) break;
     const message = toMessage(first.row);
     bytes += encodeMessage(codec, message).length;
@@ -74,7 +81,7 @@ export async function mergedPage<Row, Message>(
   if (compareKeys) {
     // Where no row comes before it, all rows up to it are shown.
     const readUpTo = nearestEnd(heads, compareKeys);
-    if (readUpTo !== null && !firstOf(heads, merged))
+    if (readUpTo !== null && !firstOf(heads, compared))
       for (const cell of names) keys.set(cell, readUpTo);
   } else
     for (const { cell, rows, at, next } of heads)
@@ -82,12 +89,30 @@ export async function mergedPage<Row, Message>(
   return { messages, nextPageToken: isLast ? '' : encodePageToken(list, formatKeys(keys, isOne)) };
 }
 
+type Compared<Row> = {
+  readonly compare: Compare<Row>;
+  readonly keyOf: (row: Row) => string;
+  /** Null: keys are those of a cell. */
+  readonly compareKeys: Compare<string> | null;
+};
+
+/** Pages of a single cell are in its order. */
+async function comparedBy<Row, Message>(
+  pages: readonly CellPage<Row>[],
+  { order, keyOf }: MergedList<Row, Message>,
+): Promise<Compared<Row>> {
+  if ('byRows' in order) return { keyOf, compare: order.byRows, compareKeys: null };
+  const keys = pages.flatMap(({ rows, next }) => [...rows.map(keyOf), ...(next ? [next] : [])]);
+  const compareKeys = await order.byKeys(pages.length > 1 ? keys : []);
+  return { keyOf, compareKeys, compare: (one, other) => compareKeys(keyOf(one), keyOf(other)) };
+}
+
 type Head<Row> = CellPage<Row> & { readonly cell: string; at: number };
 
 /** The row that comes first; null: there is none, or it is not known, because a cell has more than was read. */
-function firstOf<Row, Message>(
+function firstOf<Row>(
   heads: readonly Head<Row>[],
-  { compare, compareKeys, keyOf }: MergedList<Row, Message>,
+  { compare, compareKeys, keyOf }: Compared<Row>,
 ): { readonly head: Head<Row>; readonly row: Row } | null {
   let first: { readonly head: Head<Row>; readonly row: Row } | null = null;
   for (const head of heads) {

@@ -20,6 +20,7 @@ import type { Delivery, DeliveryState } from '../../store/tables/deliveries.ts';
 import { actorOf } from '../call/audit-log.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
+import { readInCell } from '../call/in-cell.ts';
 import { mergedPage, toCellPage } from '../call/merged-pages.ts';
 import { deliveryMessage } from '../messages/event.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -60,9 +61,8 @@ export async function listDeliveries(
       const rows = await findDeliveries(cell.em(), filter, before, pageSize + 1);
       return toCellPage(rows, pageSize, keyOf);
     },
-    compare: (one, other) => other.event.at - one.event.at,
     keyOf,
-    compareKeys: null,
+    order: { byRows: (one, other) => other.event.at - one.event.at },
     codec: DeliveryMessage,
     toMessage: deliveryMessage,
   });
@@ -103,8 +103,10 @@ export async function replayDeadDeliveries(
   const of = { accountId, scope: access.permissions.accounts };
   let replayed = 0;
   // One after the other: all of them together have one limit.
-  for (const { em, clock } of cells.allOf(accountId))
-    replayed += await replayDead(em(), of, clock.now(), REPLAYED_MAX - replayed);
+  for (const cell of cells.allOf(accountId))
+    replayed += await readInCell(cell, ({ em, clock }) =>
+      replayDead(em(), of, clock.now(), REPLAYED_MAX - replayed),
+    );
   audit.acted({ ...actorOf(record), method: 'ReplayDeadDeliveries', accountId });
   return { replayed };
 }

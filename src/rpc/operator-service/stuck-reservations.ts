@@ -64,9 +64,8 @@ export async function listStuckReservations(
       });
       return { rows: reservations, next: next && keyOf(next) };
     },
-    compare,
     keyOf,
-    compareKeys: (one, other) => compare(toPosition(one), toPosition(other)),
+    order: { byKeys: () => (one, other) => compare(toPosition(one), toPosition(other)) },
     codec: StuckReservation,
     toMessage: (reservation) => stuckReservationMessage(reservation, now),
   });

@@ -13,7 +13,7 @@ import { ownerOf } from '../call/access.ts';
 import { encodeMessage } from '../call/codec.ts';
 import { ACCOUNT_ID, FieldChecker } from '../call/field-checker.ts';
 import type { UnaryCall } from '../call/handlers.ts';
-import { readInCells } from '../call/in-cell.ts';
+import { readInCell, readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { decodePageToken, encodePageToken, PAGE_BYTES_MAX, toPage } from '../call/pages.ts';
 import { candidateMessage, chargePathMessage } from '../messages/charge.ts';
@@ -77,9 +77,11 @@ async function loadPaths(
   let last: FoundCharge | null = null;
   let bytes = 0;
   for (const found of charges) {
-    const { em, archive, clock } = cells.of(found.key.accountId);
-    const now = clock.now();
-    const path = await findChargePath(em(), archive, found.key, now, graceMs);
+    const cell = cells.of(found.key.accountId);
+    const now = cell.clock.now();
+    const path = await readInCell(cell, ({ em, archive }) =>
+      findChargePath(em(), archive, found.key, now, graceMs),
+    );
     const message = chargePathMessage(path, { id, now, urlTemplate: traceUrlTemplate });
     bytes += encodeMessage(ChargePath, message).length;
     if (bytes > PAGE_BYTES_MAX && paths.length > 0) break;

@@ -16,7 +16,7 @@ import {
 import type { CallRecord } from '../../telemetry/call-record.ts';
 import { FieldChecker } from '../call/field-checker.ts';
 import type { Write } from '../call/handlers.ts';
-import { readInCells } from '../call/in-cell.ts';
+import { readInCell, readInCells } from '../call/in-cell.ts';
 import { loadAccount } from '../call/load-account.ts';
 import { mergeReads } from '../call/merge-reads.ts';
 import type { ServiceContext } from '../service-context.ts';
@@ -81,17 +81,23 @@ async function* statementsOfPlan(
   cancelled: AbortSignal,
   permitted: () => Permissions,
 ): AsyncGenerator<readonly Statement[]> {
-  const { clock, stopping } = context;
+  const { cells, clock, stopping } = context;
+  const { changing } = cells;
   await requirePlan(context, planId, clock.now());
   // The export of a month that has just ended is complete: statements not yet swept are closed first.
   const ended = AbortSignal.any([cancelled, stopping]);
   const failures = await readInCells(context, '', (cell) => cell.statementCloser.closeAll(ended));
   for (const failure of failures) if (failure !== null) throw failure;
   yield* mergeReads(
-    context.cells.all().map(({ em }) => async (last: Statement | null) => {
+    cells.all().map((cell) => async (last: Statement | null) => {
       const after = { month: last?.month ?? from, accountId: last?.accountId ?? '' };
       const filter = { planId, toMonth, scope: permitted().accounts };
-      return await findStatementsOfPlan(em(), filter, after, PAGE_SIZE);
+      const page = await readInCell(cell, ({ em }) =>
+        findStatementsOfPlan(em(), filter, after, PAGE_SIZE),
+      );
+      // An account that moves may have been ahead in one cell, and be behind in the other.
+      cells.assertUnchanged(changing);
+      return page;
     }),
     PAGE_SIZE,
     (one, other) => (isBefore(one, other) ? -1 : 1),
