@@ -425,8 +425,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'work that would have been refused uses a budget',
     file: 'src/ledger/shadow/decide-in-shadow.ts',
-    find: '{ unlimited: true, uncounted: true }',
-    replace: '{ unlimited: false, uncounted: true }',
+    find: '{ unlimited: true, uncounted: true, restored }',
+    replace: '{ unlimited: false, uncounted: true, restored }',
     tests: ['test/ledger/shadow.test.ts', 'test/rpc/shadow-mode.test.ts'],
   },
   {
