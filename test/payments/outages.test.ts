@@ -1,9 +1,9 @@
 /** Purchases while the database is away. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
-import { MINUTE } from '../accounts.ts';
+import { defined, MINUTE, openWithCredits } from '../accounts.ts';
 import { blockConnections, captureLog } from '../disruptions.ts';
-import { startTestService } from '../service.ts';
+import { requestId, startTestService } from '../service.ts';
 import { buyByCheckout, purchaseNow } from './given.ts';
 import { StripeFake } from './stripe-fake.ts';
 
@@ -53,4 +53,34 @@ describe('the reconciler', () => {
       await own.stop();
     }
   });
+});
+
+test('a top-up that was charged when the database went away is bought once', async () => {
+  const own = await startTestService({ env: stripe.env });
+  try {
+    own.setNow(stripe.clock());
+    const accountId = await openWithCredits(own, 600n);
+    const named = () => ({ accountId, requestId: requestId() });
+    const setting = { packId: 'starter', threshold: 500n, coolDown: { seconds: 3_600n, nanos: 0 } };
+    const autoTopUp = { ...setting, monthlyCap: 3, customer: 'cus_1', paymentMethod: 'pm_1' };
+    await own.accounts.updateAccount({ ...named(), autoTopUp: { autoTopUp } });
+    await own.billing.charge({ ...named(), credits: 200n });
+    let unblock: (() => Promise<void>) | undefined;
+    stripe.intercept = async (call, moment) => {
+      if (moment === 'after' && call.endsWith('confirm') && !unblock)
+        unblock = await blockConnections(own.databaseUrl);
+      return undefined;
+    };
+    await own.service.topUp();
+    await defined(unblock)();
+    stripe.intercept = () => undefined;
+    own.advance(5 * MINUTE);
+    await own.service.topUp();
+    const charges = [...stripe.charges.values()];
+    expect(charges.filter(({ metadata }) => metadata['account_id'] === accountId).length).toBe(1);
+    const { purchases } = await own.billing.listPurchases({ accountId });
+    expect(purchases).toMatchObject([{ state: Purchase_State.PAID }]);
+  } finally {
+    await own.stop();
+  }
 });

@@ -5,7 +5,6 @@ import type { AutoTopUp } from '../../src/gen/billing/v1/account_service.ts';
 import { Purchase_Method, Purchase_State } from '../../src/gen/billing/v1/ledger.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { balanceOf, DAY, defined, entriesOf, HOUR, MINUTE, openWithCredits } from '../accounts.ts';
-import { blockConnections } from '../disruptions.ts';
 import { dataOf, eventsOf } from '../events/given.ts';
 import { requestId, startTestService, type TestService } from '../service.ts';
 import { deliver, StripeFake } from './stripe-fake.ts';
@@ -515,23 +514,6 @@ describe('an outage', () => {
     await topUp();
     for (const accountId of accountIds)
       expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
-  });
-
-  test('of the database after the charge loses nothing', async () => {
-    const accountId = await openWithTopUpDue();
-    let restore: (() => Promise<void>) | undefined;
-    stripe.intercept = async (made, moment) => {
-      if (moment === 'after' && made.endsWith('confirm') && !restore)
-        restore = await blockConnections(scrip.databaseUrl);
-      return undefined;
-    };
-    await topUp();
-    await defined(restore)();
-    stripe.intercept = () => undefined;
-    scrip.advance(5 * MINUTE);
-    await topUp();
-    expect(chargesOf(accountId).length).toBe(1);
-    expect(await statesOf(accountId)).toEqual([Purchase_State.PAID]);
   });
 
   test('of a day expires the purchase, and the next top-up is another one', async () => {
