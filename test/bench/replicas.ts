@@ -9,13 +9,16 @@ import { type CaseResult, medianOf } from './results.ts';
 import type { BenchServer } from './servers.ts';
 import type { Testbed } from './testbed.ts';
 
+/** So many mutations at once wait longer than a service lets calls wait, above all before it is warm. */
+const PATIENT = { WAIT_MAX_MS: '10000' };
+
 export async function measureReplicas(
   testbed: Testbed,
   { preRunMs, rounds, warmUpMs, durationMs }: Extent,
   progress: Progress,
 ): Promise<CaseResult[]> {
-  const one = await testbed.startServiceOn('replicas');
-  const other = await testbed.startServiceOn('replicas');
+  const one = await testbed.startServiceOn('replicas', PATIENT);
+  const other = await testbed.startServiceOn('replicas', PATIENT);
   const of = (name: string, title: string, servers: readonly BenchServer[]) => ({
     name,
     title,

@@ -15,7 +15,7 @@ export type BenchServer = {
   stop(): Promise<void>;
 };
 
-type Environment = Readonly<Record<string, string>>;
+export type Environment = Readonly<Record<string, string>>;
 type Question = ProbeRequest extends infer One
   ? One extends unknown
     ? Omit<One, 'id'>

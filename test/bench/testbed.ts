@@ -9,7 +9,13 @@ import { accounts, openAccounts, writeHistory } from './ledger.ts';
 import { type LoadClient, startLoadClient } from './load-client.ts';
 import { accountId } from './load-spec.ts';
 import type { MeasuredProcesses } from './measure.ts';
-import { type BenchServer, startEcho, startService, startTextbook } from './servers.ts';
+import {
+  type BenchServer,
+  type Environment,
+  startEcho,
+  startService,
+  startTextbook,
+} from './servers.ts';
 
 export class Testbed {
   readonly database: Database;
@@ -32,8 +38,8 @@ export class Testbed {
   }
 
   /** Starts another service process on the database of this name. */
-  async startServiceOn(database: string): Promise<BenchServer> {
-    return this.#stopAtEnd(await startService(await this.databaseOf(database)));
+  async startServiceOn(database: string, env: Environment = {}): Promise<BenchServer> {
+    return this.#stopAtEnd(await startService(await this.databaseOf(database), { env }));
   }
 
   echo(): Promise<BenchServer> {
