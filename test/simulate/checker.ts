@@ -250,6 +250,8 @@ class Checker {
 
   #checkPending() {
     this.#pending.check(this.#state, this.#batchGoingOn());
+    for (const earlier of this.#decisions.before(this.#state))
+      this.#pending.check(earlier, this.#batchGoingOn());
     while (this.#decisions.take(this.#state))
       this.#pending.check(this.#state, this.#batchGoingOn());
   }

@@ -25,6 +25,8 @@ export class Decisions {
   readonly #pending: PendingChecks;
   readonly #made: Map<string, MadeByRequest>;
   #position = 0;
+  /** What the account's shadow was before each decision, by its position. Of a batch: before its first. */
+  readonly #shadows = new Map<number, ShadowState | null>();
   /** Why the next one was right at none of the last seqs. */
   #problems: string[] = [];
 
@@ -63,6 +65,28 @@ export class Decisions {
     if (problem === '') this.#problems = [];
     else this.#problems.push(`at seq ${state.seq}: ${problem}`);
     return problem === '';
+  }
+
+  /**
+   * The account as it was before its last decisions, as far as they are right on it now as well: then they may have been
+   * made only now.
+   */
+  *before(state: AccountState): Generator<AccountState, void, void> {
+    for (const [position, shadow] of [...this.#shadows].reverse()) {
+      if (shadow?.mode !== state.shadow?.mode) return;
+      const earlier = state.copy();
+      earlier.shadow = shadow;
+      if (!this.#isRightAgain(position, earlier.copy())) return;
+      yield earlier;
+    }
+  }
+
+  /** Whether all decisions from this position on are right on an account. */
+  #isRightAgain(position: number, state: AccountState): boolean {
+    const again = new Decisions(this.#observed, this.#byKey, this.#pending, new Map());
+    again.#position = position;
+    while (again.#position < this.#position) if (!again.take(state)) return false;
+    return again.#position === this.#position;
   }
 
   #takeExpiry(state: AccountState, next: ShadowDecision, now: number): string {
@@ -174,6 +198,7 @@ export class Decisions {
       const problem = actual ? decisionProblem(actual, expected) : 'there is no such decision';
       if (problem) return `decision ${expected.seq}: ${problem}`;
     }
+    this.#shadows.set(this.#position, state.shadow);
     this.#position += decided.length;
     state.shadow = shadow;
     return '';

@@ -82,6 +82,32 @@ describe('in shadow mode', () => {
   });
 });
 
+describe('an answer without an effect', () => {
+  /** It is sent after an entry, and a decision whose answer is lost is made after it, or before that entry. */
+  function beforeDecision(): History {
+    const history = new History().request(0, OPEN).request(1, reserve(10)).request(2, ON);
+    history.request(3, reserve(5)).request(4, { do: 'commit', of: 3, amount: { credits: 5 } });
+    const sent = history.sending();
+    history.request(5, { do: 'commit', of: 1, amount: { credits: 10 } });
+    // It repeats the other one.
+    history.request(6, { do: 'commit', of: 3, amount: { credits: 5 } }).request(7, charge(1), sent);
+    Object.assign(history.attempts.at(-1) ?? {}, { outcome: { kind: 'unknown' } });
+    return history;
+  }
+
+  test('may come before a decision that could also have been made before the last entry', () => {
+    expect(() => beforeDecision().check()).not.toThrow();
+  });
+
+  test('must be right before it', () => {
+    const history = beforeDecision();
+    const { outcome } = history.attempts.find(({ step }) => step === 6) ?? {};
+    if (outcome?.kind !== 'answer' || !('balance' in outcome.answer)) throw new Error('no answer');
+    Object.assign(outcome.answer.balance ?? {}, { available: 7n });
+    expect(() => history.check()).toThrow('is right at no seq');
+  });
+});
+
 describe('an atomic batch', () => {
   const batch = (...specs: readonly RequestSpec[]) => shadowed().shadowBatch(2, specs);
 
