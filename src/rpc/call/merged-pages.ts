@@ -1,8 +1,8 @@
 /**
- * Pages of lists over several cells. Every cell gives its rows in its own order, and the merged list keeps it: a page
+ * Pages of lists over several cells. Every cell gives its rows in its own order, and the merged list keeps it. A page
  * token holds the key of each cell, so that no row is left out or shown twice, whatever the sort order of a database
- * is. Where all cells have one order, every cell has the key up to which the page shows all rows: accounts may have moved
- * before the next page. With one cell a token holds one key.
+ * is. Accounts may move before the next page: where rows have one key in all cells, each gets the last one shown.
+ * With one cell a token holds one key.
  */
 import type { ServiceContext } from '../service-context.ts';
 import type { Codec } from './codec.ts';
